@@ -1,0 +1,72 @@
+//! One call of a close on a borrowed stream, bounded in time: what both futures are made of.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use pin_project_lite::pin_project;
+
+use crate::{
+    deadline::Deadline, drive::CloseProgress, error::ShutdownError, machine::Goal, session::Session,
+};
+
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
+
+pin_project! {
+    #[derive(Debug)]
+    pub(crate) struct Call<'a, S: ?Sized> {
+        stream: &'a mut S,
+        last: &'a [u8],
+        progress: CloseProgress,
+        #[pin]
+        deadline: Deadline,
+        ended: bool,
+    }
+}
+
+impl<'a, S: Session> Call<'a, S> {
+    pub(crate) fn new(stream: &'a mut S, last: &'a [u8]) -> Self {
+        Self {
+            stream,
+            last,
+            progress: CloseProgress::new(),
+            deadline: Deadline::new(Some(DEFAULT_DEADLINE)),
+            ended: false,
+        }
+    }
+
+    pub(crate) fn deadline(mut self, after: Option<Duration>) -> Self {
+        self.deadline = Deadline::new(after);
+        self
+    }
+
+    pub(crate) fn discard_limit(mut self, bytes: u64) -> Self {
+        self.progress = self.progress.discard_limit(bytes);
+        self
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Polls until `goal` is reached, then hands over what is needed to tell how.
+    pub(crate) fn poll<T>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        goal: Goal,
+        tell: impl FnOnce(&CloseProgress, &mut S) -> T,
+    ) -> Poll<Result<T, ShutdownError>> {
+        let this = self.project();
+        let result = match this.progress.poll(cx, *this.stream, goal, this.last) {
+            Poll::Ready(result) => result,
+            Poll::Pending => match this.deadline.poll_elapsed(cx) {
+                Poll::Ready(()) => this.progress.time_out(goal),
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        *this.ended = true;
+        Poll::Ready(result.map(|()| tell(this.progress, *this.stream)))
+    }
+}

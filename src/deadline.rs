@@ -1,0 +1,46 @@
+//! A deadline that costs nothing until something blocks.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep};
+
+pin_project! {
+    #[derive(Debug)]
+    pub(crate) struct Deadline {
+        after: Option<Duration>,
+        #[pin]
+        sleep: Option<Sleep>,
+    }
+}
+
+impl Deadline {
+    /// `None` never ends.
+    pub(crate) fn new(after: Option<Duration>) -> Self {
+        Self { after, sleep: None }
+    }
+
+    /// To be called where something has blocked: the first call starts the clock.
+    pub(crate) fn poll_elapsed(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let Some(after) = *this.after else {
+            return Poll::Pending;
+        };
+        // A timer rounds up, and none is needed here.
+        if after.is_zero() {
+            return Poll::Ready(());
+        }
+        if this.sleep.is_none() {
+            this.sleep.set(Some(sleep(after)));
+        }
+        match this.sleep.as_pin_mut() {
+            Some(sleep) => sleep.poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}

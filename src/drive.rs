@@ -1,0 +1,229 @@
+//! One poll of a close: asks the machine, does it with the session.
+
+use std::{
+    io,
+    task::{Context, Poll},
+};
+
+use crate::{
+    error::ShutdownError,
+    framing::Framing,
+    machine::{Done, Goal, Machine, Want},
+    outcome::{Closed, PeerClose, ShutdownState},
+    session::{ReadError, Session, Status},
+};
+
+const DEFAULT_DISCARD_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// How far the close of a connection has come, for those who poll it themselves.
+///
+/// A plain TLS stream has no place to note this. The futures bring their own; the poll twins of
+/// [`ShutdownExt`] take it from their caller, who keeps one beside each stream and gives it to all
+/// of them.
+///
+/// The discard limit is 16 MiB unless set. It knows no time: see [`ShutdownExt`] for how to bound
+/// a twin.
+///
+/// [`ShutdownExt`]: crate::ShutdownExt
+///
+/// ```
+/// use std::{io, pin::Pin, task::{Context, Poll, ready}};
+/// use tokio::io::AsyncWrite;
+/// use tokio_tls_shutdown::{CloseProgress, ShutdownExt, tokio_rustls::server::TlsStream};
+///
+/// struct Connection<IO> {
+///     tls: TlsStream<IO>,
+///     progress: CloseProgress,
+/// }
+///
+/// impl<IO: tokio::io::AsyncRead + AsyncWrite + Unpin> Connection<IO> {
+///     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         ready!(self.tls.poll_close_notify(cx, &mut self.progress))?;
+///         Pin::new(self.tls.get_mut().0).poll_shutdown(cx)
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct CloseProgress {
+    machine: Machine,
+    framing: Framing,
+    tickets_before: Option<u32>,
+    failure: Option<io::Error>,
+}
+
+impl Default for CloseProgress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl CloseProgress {
+    /// Makes the progress of a close that has not begun.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            machine: Machine::new(DEFAULT_DISCARD_LIMIT),
+            framing: Framing::unknown(),
+            tickets_before: None,
+            failure: None,
+        }
+    }
+
+    /// Sets how many bytes of application data a bidirectional close throws away before it gives
+    /// up with [`PeerClose::DiscardLimit`].
+    #[must_use]
+    pub const fn discard_limit(mut self, bytes: u64) -> Self {
+        self.machine.set_discard_limit(bytes);
+        self
+    }
+
+    /// Returns which alerts have been exchanged, as far as the last poll has seen.
+    #[must_use]
+    pub fn state(&self) -> ShutdownState {
+        self.machine.state()
+    }
+
+    /// Returns how a bidirectional close has ended.
+    pub(crate) fn closed<S: Session>(&self, stream: &mut S) -> Closed {
+        Closed {
+            peer: self.machine.peer_close().unwrap_or(PeerClose::TimedOut),
+            discarded: self.machine.bytes_discarded(),
+            tickets: stream.tickets() - self.tickets_before.unwrap_or(0),
+        }
+    }
+
+    /// Ends a call whose time has run out.
+    pub(crate) fn time_out(&mut self, goal: Goal) -> Result<(), ShutdownError> {
+        let done = self.machine.time_out(goal);
+        self.end(done)
+    }
+
+    fn end(&mut self, done: Done) -> Result<(), ShutdownError> {
+        match done {
+            Done::Reached => Ok(()),
+            Done::SendTimedOut => Err(ShutdownError::SendTimedOut),
+            Done::Undeliverable => Err(ShutdownError::Send(
+                (self.failure.take()).unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()),
+            )),
+        }
+    }
+
+    fn write_failed(&mut self, error: io::Error) {
+        self.machine.write_failed(is_gone(&error));
+        self.failure = Some(error);
+    }
+
+    /// Takes in what the session says of itself.
+    fn look<S: Session>(
+        &mut self,
+        stream: &mut S,
+        goal: Goal,
+        mut status: Status,
+    ) -> Result<(), ShutdownError> {
+        if goal == Goal::Bidirectional && status.plaintext > 0 {
+            self.machine.discarded(stream.discard_plaintext());
+            status = stream.status().map_err(ShutdownError::Tls)?;
+        }
+        self.machine.queue_is_at_most(status.queued);
+        if status.peer_closed {
+            self.machine.peer_closed(PeerClose::CloseNotify);
+        } else if status.eof {
+            self.machine.peer_closed(PeerClose::Eof);
+        }
+        Ok(())
+    }
+
+    /// Goes on until `goal` is reached or the transport blocks. `last` is queued in front of our
+    /// close_notify.
+    pub(crate) fn poll<S: Session>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+        goal: Goal,
+        last: &[u8],
+    ) -> Poll<Result<(), ShutdownError>> {
+        self.tickets_before.get_or_insert_with(|| stream.tickets());
+        self.machine.begin_poll();
+        let status = stream.status().map_err(ShutdownError::Tls)?;
+        self.look(stream, goal, status)?;
+        loop {
+            match self.machine.want(goal) {
+                Want::Queue => match stream.poll_establish(cx) {
+                    Poll::Pending => self.machine.write_blocked(),
+                    Poll::Ready(Err(e)) => return Poll::Ready(Err(establish_error(e))),
+                    Poll::Ready(Ok(())) if stream.is_handshaking() => {
+                        return Poll::Ready(Err(ShutdownError::Handshaking));
+                    }
+                    Poll::Ready(Ok(())) => {
+                        let end = stream.queue_close_notify(last);
+                        self.machine.queued(end.map_err(ShutdownError::Tls)?);
+                    }
+                },
+                Want::Write(limit) => match stream.poll_write(cx, limit) {
+                    Poll::Pending => self.machine.write_blocked(),
+                    Poll::Ready(Ok(0)) => self.write_failed(io::ErrorKind::WriteZero.into()),
+                    Poll::Ready(Ok(n)) => self.machine.wrote(n),
+                    Poll::Ready(Err(e)) => self.write_failed(e),
+                },
+                Want::Flush => match stream.poll_flush(cx) {
+                    Poll::Pending => self.machine.write_blocked(),
+                    Poll::Ready(Ok(())) => self.machine.flushed(),
+                    Poll::Ready(Err(e)) => self.write_failed(e),
+                },
+                Want::Read => match stream.poll_read(cx, &mut self.framing) {
+                    Poll::Pending => self.machine.read_blocked(),
+                    Poll::Ready(Ok(status)) => {
+                        self.machine.read();
+                        self.look(stream, goal, status)?;
+                    }
+                    Poll::Ready(Err(ReadError::Tls(e))) => {
+                        return Poll::Ready(Err(ShutdownError::Tls(e)));
+                    }
+                    Poll::Ready(Err(ReadError::Transport(e))) => match end_of_transport(&e) {
+                        Some(how) => self.machine.peer_closed(how),
+                        None => return Poll::Ready(Err(ShutdownError::Receive(e))),
+                    },
+                },
+                Want::Wait => return Poll::Pending,
+                Want::Yield => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Want::Done(done) => return Poll::Ready(self.end(done)),
+            }
+            if self.machine.is_written() {
+                // Not one byte after close_notify, whatever was queued behind it.
+                stream.discard_queue();
+            }
+        }
+    }
+}
+
+/// Tells whether a transport has failed because nobody is at its other end.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::NotConnected
+    )
+}
+
+/// Tells how the peer has ended a transport that cannot be read, or `None` if it is our own
+/// trouble.
+fn end_of_transport(error: &io::Error) -> Option<PeerClose> {
+    match error.kind() {
+        // A transport that is TLS itself says it this way.
+        io::ErrorKind::UnexpectedEof => Some(PeerClose::Eof),
+        _ => is_gone(error).then_some(PeerClose::Reset),
+    }
+}
+
+/// tokio-rustls wraps what ends the handshake.
+fn establish_error(error: io::Error) -> ShutdownError {
+    match error.get_ref().and_then(|e| e.downcast_ref()) {
+        Some(e) => ShutdownError::Tls(rustls::Error::clone(e)),
+        None => ShutdownError::Send(error),
+    }
+}

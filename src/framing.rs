@@ -1,0 +1,161 @@
+//! Where records begin in the bytes from the peer, and which headers can be refused on sight.
+
+/// The most a record header and a plaintext alert take.
+const HEADER: usize = 5;
+const PLAINTEXT_ALERT: usize = HEADER + 2;
+
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const ALERT: u8 = 21;
+const APPLICATION_DATA: u8 = 23;
+
+const FATAL: u8 = 2;
+const CLOSE_NOTIFY: u8 = 0;
+
+/// A record that no peer of ours may send once the handshake is finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadRecord {
+    ContentType,
+    Version,
+    Oversized,
+    /// Not encrypted.
+    Plaintext,
+    /// A fatal alert that is not encrypted: nobody vouches for it, but it is worth telling.
+    PlaintextAlert(u8),
+}
+
+/// What record headers may say; TLS 1.3 hides all but the length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) tls13: bool,
+}
+
+impl Rules {
+    /// RFC 8446 section 5.2, RFC 5246 section 6.2.3.
+    fn max_len(self) -> usize {
+        match self.tls13 {
+            true => (1 << 14) + 256,
+            false => (1 << 14) + 2048,
+        }
+    }
+
+    /// Returns how long the record's body is, or `None` where the body must be seen to say what
+    /// is wrong with it.
+    fn check(self, header: [u8; HEADER]) -> Result<Option<usize>, BadRecord> {
+        let [content_type, major, _, hi, lo] = header;
+        let len = usize::from(u16::from_be_bytes([hi, lo]));
+        if !(CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&content_type) {
+            return Err(BadRecord::ContentType);
+        }
+        if major != 3 {
+            return Err(BadRecord::Version);
+        }
+        if len > self.max_len() {
+            return Err(BadRecord::Oversized);
+        }
+        if content_type == ALERT && len == PLAINTEXT_ALERT - HEADER {
+            return Ok(None);
+        }
+        if content_type == CHANGE_CIPHER_SPEC || self.tls13 && content_type != APPLICATION_DATA {
+            return Err(BadRecord::Plaintext);
+        }
+        Ok(Some(len))
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    /// Somebody else has read from this connection before: this may be the middle of a record.
+    Unknown,
+    /// This much of a header (and of the body of a plaintext alert) has come.
+    Header {
+        bytes: [u8; PLAINTEXT_ALERT],
+        have: usize,
+    },
+    /// This much of a record is missing.
+    Body(usize),
+    Bad(BadRecord),
+}
+
+impl State {
+    const BOUNDARY: Self = Self::Header {
+        bytes: [0; PLAINTEXT_ALERT],
+        have: 0,
+    };
+}
+
+/// Follows the records of one direction of a connection.
+#[derive(Debug)]
+pub struct Framing(State);
+
+impl Framing {
+    pub(crate) const fn unknown() -> Self {
+        Self(State::Unknown)
+    }
+
+    /// Returns the record that was refused.
+    pub(crate) fn bad(&self) -> Option<BadRecord> {
+        match self.0 {
+            State::Bad(bad) => Some(bad),
+            _ => None,
+        }
+    }
+
+    /// Returns how many of the next `bytes` lie before the first bad header.
+    pub(crate) fn admit(&mut self, bytes: &[u8], rules: Rules) -> usize {
+        if let State::Unknown = self.0 {
+            // 40 bits of ciphertext look like a good header once in millions of times, and then
+            // only if a record is cut right here. Anything else is left to rustls.
+            match bytes.first_chunk() {
+                Some(&header) if header[2] == 3 && rules.check(header).is_ok() => {
+                    self.0 = State::BOUNDARY;
+                }
+                _ => return bytes.len(),
+            }
+        }
+
+        let mut pos = 0;
+        let mut record = 0;
+        while pos < bytes.len() {
+            match &mut self.0 {
+                State::Unknown | State::Bad(_) => return record,
+                State::Body(left) => {
+                    let n = (*left).min(bytes.len() - pos);
+                    pos += n;
+                    *left -= n;
+                    if *left == 0 {
+                        self.0 = State::BOUNDARY;
+                    }
+                }
+                State::Header { bytes: seen, have } => {
+                    if *have == 0 {
+                        record = pos;
+                    }
+                    seen[*have] = bytes[pos];
+                    *have += 1;
+                    pos += 1;
+                    let [header @ .., level, description] = *seen;
+                    self.0 = match (*have).checked_sub(HEADER) {
+                        None => continue,
+                        Some(0) => match rules.check(header) {
+                            Ok(Some(0)) => State::BOUNDARY,
+                            Ok(Some(len)) => State::Body(len),
+                            Ok(None) => continue,
+                            Err(bad) => State::Bad(bad),
+                        },
+                        Some(1) => continue,
+                        Some(_) => State::Bad(match (level, description) {
+                            (_, CLOSE_NOTIFY) => BadRecord::Plaintext,
+                            (FATAL, description) => BadRecord::PlaintextAlert(description),
+                            _ => BadRecord::Plaintext,
+                        }),
+                    };
+                }
+            }
+        }
+        match self.0 {
+            State::Bad(_) => record,
+            State::Header { have, .. } if have >= HEADER => record,
+            _ => bytes.len(),
+        }
+    }
+}

@@ -1,0 +1,474 @@
+//! The only door to rustls 0.23: every call that its next major version changes is in this file.
+//!
+//! It does what it is told and decides nothing. rustls does not say whether a close_notify was
+//! sent, queues alerts behind it, and accepts writes after it; this file makes up for that.
+
+use std::{
+    io::{self, BufRead, IoSlice, Read, Write},
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use rustls::{ClientConnection, IoState, ProtocolVersion, ServerConnection};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::{TlsStream, client, server};
+
+use crate::framing::{BadRecord, Framing, Rules};
+
+/// What a TLS session says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Status {
+    /// Bytes of TLS that wait to be written.
+    pub(crate) queued: usize,
+    /// Bytes of application data that wait to be read.
+    pub(crate) plaintext: usize,
+    /// The peer's close_notify was processed.
+    pub(crate) peer_closed: bool,
+    /// The transport has ended. Not seen as long as there is plaintext.
+    pub(crate) eof: bool,
+}
+
+/// Why a read step failed.
+#[derive(Debug)]
+pub enum ReadError {
+    Transport(io::Error),
+    Tls(rustls::Error),
+}
+
+/// A TLS stream whose session can be closed. Each backend is one implementation.
+pub trait Session {
+    /// Returns where the session stands, or the error that ended it.
+    fn status(&mut self) -> Result<Status, rustls::Error>;
+
+    /// Tells whether an alert would go out in the clear.
+    fn is_handshaking(&mut self) -> bool;
+
+    /// Finishes what must precede an alert: a handshake that early data has left open, and the
+    /// early data that the server refused.
+    fn poll_establish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Queues `last` and our close_notify, unless it was queued before. Returns how many bytes of
+    /// the queue end with it.
+    fn queue_close_notify(&mut self, last: &[u8]) -> Result<usize, rustls::Error>;
+
+    /// Writes at most `limit` bytes of the queue.
+    fn poll_write(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>>;
+
+    /// Flushes the transport.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Reads the transport once and processes what came. Does nothing during a handshake, when
+    /// it is `poll_establish` that reads.
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        framing: &mut Framing,
+    ) -> Poll<Result<Status, ReadError>>;
+
+    /// Throws away the decrypted application data and returns how much it was.
+    fn discard_plaintext(&mut self) -> usize;
+
+    /// Throws away what waits to be written.
+    fn discard_queue(&mut self);
+
+    /// Returns how many TLS 1.3 tickets have come on this connection.
+    fn tickets(&mut self) -> u32;
+}
+
+/// A tokio-rustls stream, taken apart.
+pub trait Split {
+    type Io: AsyncRead + AsyncWrite + Unpin;
+
+    fn split(&mut self) -> (&mut Self::Io, Tls<'_>);
+
+    fn poll_establish(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// rustls's connection of either side.
+pub enum Tls<'a> {
+    Client(&'a mut ClientConnection),
+    Server(&'a mut ServerConnection),
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Split for client::TlsStream<IO> {
+    type Io = IO;
+
+    fn split(&mut self) -> (&mut IO, Tls<'_>) {
+        let (io, tls) = self.get_mut();
+        (io, Tls::Client(tls))
+    }
+
+    #[cfg(feature = "early-data")]
+    fn poll_establish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let tls = self.get_ref().1;
+        // tokio-rustls does not say whether refused early data is still to be sent again. It is
+        // not where nothing is queued: it stops in between only when the queue is full.
+        if tls.is_handshaking() || tls.wants_write() {
+            return Pin::new(self).poll_flush(cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Split for server::TlsStream<IO> {
+    type Io = IO;
+
+    fn split(&mut self) -> (&mut IO, Tls<'_>) {
+        let (io, tls) = self.get_mut();
+        (io, Tls::Server(tls))
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Split for TlsStream<IO> {
+    type Io = IO;
+
+    fn split(&mut self) -> (&mut IO, Tls<'_>) {
+        match self {
+            Self::Client(stream) => stream.split(),
+            Self::Server(stream) => stream.split(),
+        }
+    }
+
+    fn poll_establish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Client(stream) => Split::poll_establish(stream, cx),
+            Self::Server(stream) => Split::poll_establish(stream, cx),
+        }
+    }
+}
+
+macro_rules! on {
+    ($tls:expr, $conn:ident => $do:expr) => {
+        match $tls {
+            Tls::Client($conn) => $do,
+            Tls::Server($conn) => $do,
+        }
+    };
+}
+
+impl Tls<'_> {
+    /// Processes what was read since the last call; if that is nothing, only looks.
+    fn process(&mut self) -> Result<IoState, rustls::Error> {
+        let processed = catch_fatal_alert(|| on!(self, c => c.process_new_packets()));
+        match processed {
+            // What rustls leaves behind when it unwinds.
+            Some(Err(rustls::Error::HandshakeNotComplete)) | None => Err(rustls::Error::General(
+                "the peer sent an invalid record after our close_notify".into(),
+            )),
+            Some(result) => result,
+        }
+    }
+
+    fn status(&mut self) -> Result<Status, rustls::Error> {
+        let state = self.process()?;
+        let read = on!(self, c => c.reader().fill_buf().err());
+        Ok(Status {
+            queued: state.tls_bytes_to_write(),
+            plaintext: state.plaintext_bytes_to_read(),
+            peer_closed: state.peer_has_closed(),
+            eof: read.is_some_and(|e| e.kind() == io::ErrorKind::UnexpectedEof),
+        })
+    }
+
+    fn rules(&self) -> Rules {
+        let version = on!(self, c => c.protocol_version());
+        Rules {
+            tls13: version == Some(ProtocolVersion::TLSv1_3),
+        }
+    }
+
+    /// Returns how many bytes of the queue end with the last record that may be an alert.
+    fn end_of_last_alert(&mut self, queued: usize) -> usize {
+        let mut peek = LastAlert {
+            tls13: self.rules().tls13,
+            seen: 0,
+            end: 0,
+        };
+        // Never fails otherwise: it refuses to take anything.
+        let _ = on!(self, c => c.write_tls(&mut peek));
+        match peek.seen < queued {
+            true => queued,
+            false => peek.end,
+        }
+    }
+
+    fn queue_close_notify(&mut self, last: &[u8]) -> Result<usize, rustls::Error> {
+        let before = self.process()?.tls_bytes_to_write();
+        let end_if_queued_before = self.end_of_last_alert(before);
+        let mut with_last = before;
+        if !last.is_empty() {
+            // All of it or nothing, so that a dropped future leaves no half behind. It cannot
+            // fail: nothing is written here, and the session has just been found sound.
+            let _ = on!(self, c => {
+                c.set_buffer_limit(None);
+                let written = c.writer().write_all(last);
+                c.set_buffer_limit(Some(RUSTLS_BUFFER_LIMIT));
+                written
+            });
+            with_last = self.process()?.tls_bytes_to_write();
+        }
+        on!(self, c => c.send_close_notify());
+        let after = self.process()?.tls_bytes_to_write();
+        Ok(match after > with_last {
+            true => after,
+            false => end_if_queued_before,
+        })
+    }
+
+    fn discard_plaintext(&mut self) -> usize {
+        on!(self, c => {
+            let mut reader = c.reader();
+            let mut discarded = 0;
+            while let Ok(chunk) = reader.fill_buf() {
+                let len = chunk.len();
+                if len == 0 {
+                    break;
+                }
+                reader.consume(len);
+                discarded += len;
+            }
+            discarded
+        })
+    }
+}
+
+/// What rustls starts with.
+const RUSTLS_BUFFER_LIMIT: usize = 64 * 1024;
+
+impl<S: Split> Session for S {
+    fn status(&mut self) -> Result<Status, rustls::Error> {
+        self.split().1.status()
+    }
+
+    fn is_handshaking(&mut self) -> bool {
+        on!(self.split().1, c => c.is_handshaking())
+    }
+
+    fn poll_establish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Split::poll_establish(self, cx)
+    }
+
+    fn queue_close_notify(&mut self, last: &[u8]) -> Result<usize, rustls::Error> {
+        self.split().1.queue_close_notify(last)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
+        let (io, mut tls) = self.split();
+        let mut adapter = WriteAdapter { io, cx, limit };
+        match on!(&mut tls, c => c.write_tls(&mut adapter)) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            result => Poll::Ready(result),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.split().0).poll_flush(cx)
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        framing: &mut Framing,
+    ) -> Poll<Result<Status, ReadError>> {
+        let (io, mut tls) = self.split();
+        if on!(&tls, c => c.is_handshaking()) {
+            return Poll::Pending;
+        }
+        let mut adapter = ReadAdapter {
+            io,
+            cx,
+            rules: tls.rules(),
+            framing,
+            error: None,
+        };
+        let read = on!(&mut tls, c => c.read_tls(&mut adapter));
+        let refused = adapter.error.take();
+        let bad = adapter.framing.bad().map(rustls::Error::from);
+        match (read, refused) {
+            (Err(e), _) if e.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+            (Err(_), Some(e)) => return Poll::Ready(Err(ReadError::Transport(e))),
+            // rustls's own buffers are full, with a handshake message of unheard-of length.
+            (Err(e), None) => {
+                let error = bad.unwrap_or_else(|| rustls::Error::General(e.to_string()));
+                return Poll::Ready(Err(ReadError::Tls(error)));
+            }
+            (Ok(_), _) => {}
+        }
+        let status = tls.status().map_err(ReadError::Tls)?;
+        Poll::Ready(match bad {
+            // Whatever follows the peer's close_notify does not count.
+            Some(bad) if !status.peer_closed => Err(ReadError::Tls(bad)),
+            _ => Ok(status),
+        })
+    }
+
+    fn discard_plaintext(&mut self) -> usize {
+        self.split().1.discard_plaintext()
+    }
+
+    fn discard_queue(&mut self) {
+        let (_, mut tls) = self.split();
+        while let Ok(1..) = on!(&mut tls, c => c.write_tls(&mut io::sink())) {}
+    }
+
+    fn tickets(&mut self) -> u32 {
+        match self.split().1 {
+            Tls::Client(c) => c.tls13_tickets_received(),
+            Tls::Server(_) => 0,
+        }
+    }
+}
+
+impl From<BadRecord> for rustls::Error {
+    fn from(bad: BadRecord) -> Self {
+        use rustls::InvalidMessage;
+        match bad {
+            BadRecord::ContentType => Self::InvalidMessage(InvalidMessage::InvalidContentType),
+            BadRecord::Version => Self::InvalidMessage(InvalidMessage::UnknownProtocolVersion),
+            BadRecord::Oversized => Self::PeerSentOversizedRecord,
+            BadRecord::Plaintext => Self::DecryptError,
+            BadRecord::PlaintextAlert(description) => Self::AlertReceived(description.into()),
+        }
+    }
+}
+
+/// Runs `process`, and returns `None` if it unwinds because rustls wants to send a fatal alert
+/// after our close_notify. Goes with rustls 0.24.
+#[cfg(debug_assertions)]
+fn catch_fatal_alert<T>(process: impl FnOnce() -> T) -> Option<T> {
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+    // The session marks itself as failed before it unwinds, and is never used again.
+    match catch_unwind(AssertUnwindSafe(process)) {
+        Ok(result) => Some(result),
+        Err(panic) => match panic.downcast_ref::<&str>() {
+            Some(message) if message.contains("sent_fatal_alert") => None,
+            _ => resume_unwind(panic),
+        },
+    }
+}
+
+#[cfg(not(debug_assertions))]
+fn catch_fatal_alert<T>(process: impl FnOnce() -> T) -> Option<T> {
+    Some(process())
+}
+
+/// Looks at the queue without taking anything. rustls hands over whole records, and at the front
+/// perhaps the rest of one.
+struct LastAlert {
+    tls13: bool,
+    seen: usize,
+    end: usize,
+}
+
+impl LastAlert {
+    fn may_be_alert(&self, record: &[u8]) -> bool {
+        let Some((&[content_type, 3, 3, hi, lo], body)) = record.split_first_chunk() else {
+            return true;
+        };
+        if body.len() != usize::from(u16::from_be_bytes([hi, lo])) {
+            return true;
+        }
+        match self.tls13 {
+            // Two bytes, the content type and a tag.
+            true => body.len() == 2 + 1 + 16,
+            false => content_type == 21,
+        }
+    }
+}
+
+impl Write for LastAlert {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(record)])
+    }
+
+    fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
+        for record in records {
+            self.seen += record.len();
+            if self.may_be_alert(record) {
+                self.end = self.seen;
+            }
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct WriteAdapter<'a, 'b, IO> {
+    io: &'a mut IO,
+    cx: &'a mut Context<'b>,
+    limit: usize,
+}
+
+impl<IO: AsyncWrite + Unpin> Write for WriteAdapter<'_, '_, IO> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(buf)])
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        // rustls hands over 64 slices at most.
+        let mut cut = [IoSlice::new(&[]); 64];
+        let mut count = 0;
+        let mut left = self.limit;
+        for (slot, buf) in cut.iter_mut().zip(bufs) {
+            if left == 0 {
+                break;
+            }
+            let taken = &buf[..buf.len().min(left)];
+            *slot = IoSlice::new(taken);
+            left -= taken.len();
+            count += 1;
+        }
+        let io = Pin::new(&mut *self.io);
+        match io.poll_write_vectored(self.cx, &cut[..count]) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct ReadAdapter<'a, 'b, IO> {
+    io: &'a mut IO,
+    cx: &'a mut Context<'b>,
+    rules: Rules,
+    framing: &'a mut Framing,
+    error: Option<io::Error>,
+}
+
+impl<IO: AsyncRead + Unpin> ReadAdapter<'_, '_, IO> {
+    fn poll(&mut self, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let mut buf = ReadBuf::new(buf);
+            if let Err(e) = ready!(Pin::new(&mut *self.io).poll_read(self.cx, &mut buf)) {
+                self.error = Some(e);
+                return Poll::Ready(Err(io::ErrorKind::Other.into()));
+            }
+            let bytes = buf.filled();
+            let admitted = self.framing.admit(bytes, self.rules);
+            if admitted > 0 || bytes.is_empty() {
+                return Poll::Ready(Ok(admitted));
+            }
+            if self.framing.bad().is_some() {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+        }
+    }
+}
+
+impl<IO: AsyncRead + Unpin> Read for ReadAdapter<'_, '_, IO> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self.poll(buf) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! C: polling and cancelling.

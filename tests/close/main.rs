@@ -1,0 +1,9 @@
+//! The cases of a TLS close, each test named after the case that it proves.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cancelling;
+mod sending;
+mod transport;
+mod waiting;

@@ -1,0 +1,163 @@
+//! TLS configurations and pairs of streams, for each version and each role.
+
+use std::sync::{Arc, OnceLock};
+
+use rustls::{
+    ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    crypto::{CryptoProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream, rustls};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    Tls12,
+    Tls13,
+}
+
+/// The role of the stream under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Client,
+    Server,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    pub version: Version,
+    pub role: Role,
+}
+
+/// Both versions in both roles.
+pub const CASES: [Case; 4] = [
+    Case::new(Version::Tls12, Role::Client),
+    Case::new(Version::Tls12, Role::Server),
+    Case::new(Version::Tls13, Role::Client),
+    Case::new(Version::Tls13, Role::Server),
+];
+
+impl Case {
+    pub const fn new(version: Version, role: Role) -> Self {
+        Self { version, role }
+    }
+
+    pub fn is_tls13(self) -> bool {
+        self.version == Version::Tls13
+    }
+
+    /// The close_notify record on the wire: header, nonce (TLS 1.2), alert, type (TLS 1.3), tag.
+    pub fn alert_len(self) -> usize {
+        match self.version {
+            Version::Tls12 => 5 + 8 + 2 + 16,
+            Version::Tls13 => 5 + 2 + 1 + 16,
+        }
+    }
+
+    fn versions(self) -> [&'static SupportedProtocolVersion; 1] {
+        match self.version {
+            Version::Tls12 => [&rustls::version::TLS12],
+            Version::Tls13 => [&rustls::version::TLS13],
+        }
+    }
+
+    pub fn client_config(self) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(identity().0.clone()).unwrap();
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&self.versions())
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.enable_secret_extraction = true;
+        config
+    }
+
+    /// Sends no TLS 1.3 tickets, so that the wire is silent after the handshake.
+    pub fn server_config(self) -> ServerConfig {
+        let (certificate, key) = identity();
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&self.versions())
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key.clone_key())
+            .unwrap();
+        config.enable_secret_extraction = true;
+        config.send_tls13_tickets = 0;
+        config
+    }
+
+    /// Shakes hands over two transports; the first becomes the stream under test.
+    pub async fn pair<A, B>(self, ours: A, theirs: B) -> (TlsStream<A>, TlsStream<B>)
+    where
+        A: AsyncRead + AsyncWrite + Unpin,
+        B: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.pair_with(self.client_config(), self.server_config(), ours, theirs)
+            .await
+    }
+
+    pub async fn pair_with<A, B>(
+        self,
+        client: ClientConfig,
+        server: ServerConfig,
+        ours: A,
+        theirs: B,
+    ) -> (TlsStream<A>, TlsStream<B>)
+    where
+        A: AsyncRead + AsyncWrite + Unpin,
+        B: AsyncRead + AsyncWrite + Unpin,
+    {
+        let connector = TlsConnector::from(Arc::new(client));
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        match self.role {
+            Role::Client => {
+                let (ours, theirs) =
+                    tokio::join!(connector.connect(name(), ours), acceptor.accept(theirs));
+                (ours.unwrap().into(), theirs.unwrap().into())
+            }
+            Role::Server => {
+                let (ours, theirs) =
+                    tokio::join!(acceptor.accept(ours), connector.connect(name(), theirs));
+                (ours.unwrap().into(), theirs.unwrap().into())
+            }
+        }
+    }
+
+    /// A pair over `tokio::io::duplex` of this many bytes.
+    pub async fn duplex(
+        self,
+        bytes: usize,
+    ) -> (
+        TlsStream<tokio::io::DuplexStream>,
+        TlsStream<tokio::io::DuplexStream>,
+    ) {
+        let (ours, theirs) = tokio::io::duplex(bytes);
+        self.pair(ours, theirs).await
+    }
+}
+
+pub fn name() -> ServerName<'static> {
+    ServerName::try_from("localhost").unwrap()
+}
+
+/// One cipher suite for each version, both AES-128-GCM: what `Forge` speaks.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(CryptoProvider {
+        cipher_suites: vec![
+            ring::cipher_suite::TLS13_AES_128_GCM_SHA256,
+            ring::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        ],
+        ..ring::default_provider()
+    })
+}
+
+/// A self-signed certificate for `localhost`, made once.
+pub fn identity() -> &'static (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    static IDENTITY: OnceLock<(CertificateDer<'static>, PrivateKeyDer<'static>)> = OnceLock::new();
+    IDENTITY.get_or_init(|| {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        (made.cert.into(), key.into())
+    })
+}

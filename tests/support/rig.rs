@@ -1,0 +1,167 @@
+//! A stream under test over a scripted transport, with a peer that only moves when it is told.
+
+use std::{
+    io::{Read, Write},
+    sync::Arc,
+};
+
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream, rustls};
+use tokio_test::task::spawn;
+
+use super::{
+    forge::Forge,
+    pair::{Case, Role, name},
+    scripted::{Scripted, Wire},
+};
+
+pub struct Rig {
+    pub case: Case,
+    pub stream: TlsStream<Scripted>,
+    pub wire: Wire,
+    pub peer: Peer,
+}
+
+impl Rig {
+    /// The handshake is done, nothing is in flight, and the counts are zero.
+    pub fn new(case: Case) -> Self {
+        Self::with(case, case.client_config(), case.server_config())
+    }
+
+    pub fn with(case: Case, client: ClientConfig, server: ServerConfig) -> Self {
+        let wire = Wire::default();
+        let (client, server) = (Arc::new(client), Arc::new(server));
+        let (stream, peer) = match case.role {
+            Role::Client => {
+                let mut peer = Peer(ServerConnection::new(server).unwrap().into());
+                let connector = TlsConnector::from(client);
+                let connect = connector.connect(name(), wire.transport());
+                (peer.shake_hands(&wire, connect).into(), peer)
+            }
+            Role::Server => {
+                let mut peer = Peer(ClientConnection::new(client, name()).unwrap().into());
+                let acceptor = TlsAcceptor::from(server);
+                let accept = acceptor.accept(wire.transport());
+                (peer.shake_hands(&wire, accept).into(), peer)
+            }
+        };
+        let mut rig = Self {
+            case,
+            stream,
+            wire,
+            peer,
+        };
+        rig.deliver();
+        assert!(rig.peer.receive(&rig.wire.take_outbound()).is_empty());
+        rig.wire.reset_counts();
+        rig
+    }
+
+    /// Makes what the peer has queued arrive.
+    pub fn deliver(&mut self) {
+        self.wire.feed(&self.peer.take_queue());
+    }
+
+    /// The peer says this.
+    pub fn peer_writes(&mut self, data: &[u8]) {
+        self.peer.write(data);
+        self.deliver();
+    }
+
+    /// The peer sends its close_notify.
+    pub fn peer_closes(&mut self) {
+        self.peer.0.send_close_notify();
+        self.deliver();
+    }
+
+    /// Asserts that all that was written is `data`, one close_notify, and not a byte more.
+    #[track_caller]
+    pub fn assert_wrote_and_closed(&mut self, data: &[u8]) {
+        let outbound = self.wire.take_outbound();
+        let mut got = Vec::new();
+        let mut records = records(&outbound).into_iter();
+        for record in records.by_ref() {
+            got.extend(self.peer.receive(record));
+            if self.peer.is_closed() {
+                break;
+            }
+        }
+        assert!(self.peer.is_closed(), "no close_notify was written");
+        assert_eq!(records.next(), None, "something follows close_notify");
+        assert!(got == data, "{} of {} bytes", got.len(), data.len());
+    }
+
+    /// Turns the peer into one that may send any record.
+    pub fn forge(self) -> (TlsStream<Scripted>, Wire, Forge) {
+        (self.stream, self.wire, Forge::new(self.case, self.peer.0))
+    }
+}
+
+/// rustls at the other end.
+pub struct Peer(pub Connection);
+
+impl Peer {
+    fn shake_hands<T>(
+        &mut self,
+        wire: &Wire,
+        handshake: impl Future<Output = std::io::Result<T>>,
+    ) -> T {
+        let mut handshake = spawn(handshake);
+        loop {
+            let done = handshake.poll();
+            self.receive(&wire.take_outbound());
+            if let std::task::Poll::Ready(stream) = done {
+                return stream.unwrap();
+            }
+            wire.feed(&self.take_queue());
+        }
+    }
+
+    /// Queues `data`, without a limit.
+    pub fn write(&mut self, data: &[u8]) {
+        self.0.set_buffer_limit(None);
+        self.0.writer().write_all(data).unwrap();
+    }
+
+    /// Takes the bytes that the peer wants to send.
+    pub fn take_queue(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while self.0.wants_write() {
+            self.0.write_tls(&mut bytes).unwrap();
+        }
+        bytes
+    }
+
+    /// Gives the peer `bytes` and returns what it can read.
+    #[track_caller]
+    pub fn receive(&mut self, mut bytes: &[u8]) -> Vec<u8> {
+        let mut data = Vec::new();
+        while !bytes.is_empty() && self.0.read_tls(&mut bytes).unwrap() > 0 {
+            let state = self.0.process_new_packets().unwrap();
+            let mut chunk = vec![0; state.plaintext_bytes_to_read()];
+            self.0.reader().read_exact(&mut chunk).unwrap();
+            data.extend(chunk);
+        }
+        data
+    }
+
+    /// Tells whether our close_notify has reached the peer.
+    pub fn is_closed(&mut self) -> bool {
+        self.0.process_new_packets().unwrap().peer_has_closed()
+    }
+}
+
+/// Cuts bytes into records; the last one may be cut short.
+pub fn records(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let mut records = Vec::new();
+    while !bytes.is_empty() {
+        let len = match bytes {
+            [_, _, _, hi, lo, ..] => 5 + usize::from(u16::from_be_bytes([*hi, *lo])),
+            _ => bytes.len(),
+        };
+        let (record, rest) = bytes.split_at(len.min(bytes.len()));
+        records.push(record);
+        bytes = rest;
+    }
+    records
+}

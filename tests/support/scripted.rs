@@ -1,0 +1,242 @@
+//! A transport that does what the test has written down, and counts what it is asked.
+
+use std::{
+    collections::VecDeque,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll, Waker},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// What one poll of the transport does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// All that is asked for.
+    All,
+    /// At most this many bytes.
+    Take(usize),
+    /// `Pending`.
+    Block,
+    /// `Ok(0)` for a write, the end for a read.
+    Zero,
+    Fail(io::ErrorKind),
+}
+
+/// The test's hold on a [`Scripted`] transport.
+#[derive(Clone, Default)]
+pub struct Wire(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    inbound: VecDeque<u8>,
+    /// What reads do once `inbound` is empty; `Block` unless set.
+    at_end: Option<Step>,
+    /// Bytes that one read gives at most; no limit unless set.
+    read_size: Option<usize>,
+    outbound: Vec<u8>,
+    writes: VecDeque<Step>,
+    flushes: VecDeque<Step>,
+    every_write: Option<Step>,
+    every_flush: Option<Step>,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+    counts: Counts,
+}
+
+/// How often each method of the transport was polled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub reads: usize,
+    pub writes: usize,
+    pub flushes: usize,
+    pub shutdowns: usize,
+}
+
+impl Wire {
+    pub fn transport(&self) -> Scripted {
+        Scripted(self.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    /// Makes `bytes` arrive, and wakes the reader.
+    pub fn feed(&self, bytes: &[u8]) {
+        let mut state = self.state();
+        state.inbound.extend(bytes);
+        if let Some(waker) = state.reader.take() {
+            waker.wake();
+        }
+    }
+
+    /// Reads give at most `bytes` each.
+    pub fn read_size(&self, bytes: usize) {
+        self.state().read_size = Some(bytes);
+    }
+
+    /// Once all that was fed is read, reads do `step` (`Zero` for the end), and the reader wakes.
+    pub fn at_end(&self, step: Step) {
+        let mut state = self.state();
+        state.at_end = Some(step);
+        if let Some(waker) = state.reader.take() {
+            waker.wake();
+        }
+    }
+
+    /// The next writes do these, then all is taken.
+    pub fn on_write(&self, steps: impl IntoIterator<Item = Step>) {
+        self.state().writes.extend(steps);
+    }
+
+    /// The next flushes do these, then they succeed.
+    pub fn on_flush(&self, steps: impl IntoIterator<Item = Step>) {
+        self.state().flushes.extend(steps);
+    }
+
+    /// Every write without a step of its own does this.
+    pub fn every_write(&self, step: Step) {
+        self.state().every_write = Some(step);
+    }
+
+    /// Every flush without a step of its own does this.
+    pub fn every_flush(&self, step: Step) {
+        self.state().every_flush = Some(step);
+    }
+
+    /// Writes go on: wakes who was blocked, and takes all from now on.
+    pub fn unblock_writes(&self) {
+        let mut state = self.state();
+        state.writes.clear();
+        state.every_write = None;
+        if let Some(waker) = state.writer.take() {
+            waker.wake();
+        }
+    }
+
+    /// Flushes go on, likewise.
+    pub fn unblock_flushes(&self) {
+        let mut state = self.state();
+        state.flushes.clear();
+        state.every_flush = None;
+        if let Some(waker) = state.writer.take() {
+            waker.wake();
+        }
+    }
+
+    /// Takes what was written since the last call.
+    pub fn take_outbound(&self) -> Vec<u8> {
+        std::mem::take(&mut self.state().outbound)
+    }
+
+    pub fn outbound_len(&self) -> usize {
+        self.state().outbound.len()
+    }
+
+    pub fn unread(&self) -> usize {
+        self.state().inbound.len()
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.state().counts
+    }
+
+    pub fn reset_counts(&self) {
+        self.state().counts = Counts::default();
+    }
+}
+
+#[derive(Clone)]
+pub struct Scripted(Wire);
+
+impl Scripted {
+    pub fn wire(&self) -> &Wire {
+        &self.0
+    }
+}
+
+impl AsyncRead for Scripted {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut state = self.0.state();
+        state.counts.reads += 1;
+        let size = state.read_size.unwrap_or(usize::MAX);
+        let n = state.inbound.len().min(buf.remaining()).min(size);
+        if n > 0 {
+            for byte in state.inbound.drain(..n) {
+                buf.put_slice(&[byte]);
+            }
+            return Poll::Ready(Ok(()));
+        }
+        match state.at_end.unwrap_or(Step::Block) {
+            Step::Fail(kind) => Poll::Ready(Err(kind.into())),
+            Step::Block => {
+                state.reader = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Step::All | Step::Take(_) | Step::Zero => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl AsyncWrite for Scripted {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut state = self.0.state();
+        state.counts.writes += 1;
+        let step = state.writes.pop_front().or(state.every_write);
+        let most = match step.unwrap_or(Step::All) {
+            Step::All => usize::MAX,
+            Step::Take(n) => n,
+            Step::Zero => 0,
+            Step::Fail(kind) => return Poll::Ready(Err(kind.into())),
+            Step::Block => {
+                state.writer = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+        };
+        let before = state.outbound.len();
+        let bytes = bufs.iter().flat_map(|buf| buf.iter()).take(most);
+        state.outbound.extend(bytes);
+        Poll::Ready(Ok(state.outbound.len() - before))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.0.state();
+        state.counts.flushes += 1;
+        let step = state.flushes.pop_front().or(state.every_flush);
+        match step.unwrap_or(Step::All) {
+            Step::Fail(kind) => Poll::Ready(Err(kind.into())),
+            Step::Block => {
+                state.writer = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            Step::All | Step::Take(_) | Step::Zero => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.state().counts.shutdowns += 1;
+        Poll::Ready(Ok(()))
+    }
+}
