@@ -1,6 +1,8 @@
 //! Where records begin in the bytes from the peer, and which headers can be refused on sight.
 
-/// The most a record header and a plaintext alert take.
+#[cfg(test)]
+mod tests;
+
 const HEADER: usize = 5;
 const PLAINTEXT_ALERT: usize = HEADER + 2;
 

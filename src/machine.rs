@@ -4,12 +4,15 @@
 
 use crate::outcome::{PeerClose, ShutdownState};
 
+#[cfg(test)]
+mod tests;
+
 /// Reads between two yields to the runtime: some hundred kilobytes, so that
 /// timers and other tasks run when the peer floods a transport that never blocks.
 const READS_PER_POLL: u8 = 32;
 
 /// How far a call goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Goal {
     /// Ours is sent.
     Notify,
@@ -48,7 +51,7 @@ pub(crate) enum Done {
 }
 
 /// Where our close_notify is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Ours {
     Unqueued,
     /// This many bytes of the queue, it included, are not written.
@@ -63,7 +66,7 @@ enum Ours {
 }
 
 /// One close of one connection.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Machine {
     ours: Ours,
     theirs: Option<PeerClose>,

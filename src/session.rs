@@ -280,27 +280,28 @@ impl<S: Split> Session for S {
             io,
             cx,
             rules: tls.rules(),
-            framing,
+            framing: &mut *framing,
             error: None,
         };
         let read = on!(&mut tls, c => c.read_tls(&mut adapter));
         let refused = adapter.error.take();
-        let bad = adapter.framing.bad().map(rustls::Error::from);
-        match (read, refused) {
+        let status = match (read, refused) {
+            (Ok(_), _) => tls.status(),
             (Err(e), _) if e.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
             (Err(_), Some(e)) => return Poll::Ready(Err(ReadError::Transport(e))),
-            // rustls's own buffers are full, with a handshake message of unheard-of length.
-            (Err(e), None) => {
-                let error = bad.unwrap_or_else(|| rustls::Error::General(e.to_string()));
-                return Poll::Ready(Err(ReadError::Tls(error)));
-            }
-            (Ok(_), _) => {}
-        }
-        let status = tls.status().map_err(ReadError::Tls)?;
-        Poll::Ready(match bad {
+            // A record refused by its header, or a handshake message that rustls finds too long.
+            (Err(e), None) => Err(rustls::Error::General(e.to_string())),
+        };
+        Poll::Ready(match (framing.bad(), status) {
             // Whatever follows the peer's close_notify does not count.
-            Some(bad) if !status.peer_closed => Err(ReadError::Tls(bad)),
-            _ => Ok(status),
+            (_, Ok(status)) if status.peer_closed => Ok(status),
+            (Some(bad), _) => {
+                // rustls has not seen it and would go on: let it see an end, so that no later
+                // call can find the close clean.
+                let _ = on!(&mut tls, c => c.read_tls(&mut io::empty()));
+                Err(ReadError::Tls(bad.into()))
+            }
+            (None, status) => status.map_err(ReadError::Tls),
         })
     }
 
