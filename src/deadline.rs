@@ -8,7 +8,7 @@ use std::{
 };
 
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 pin_project! {
     #[derive(Debug)]
@@ -41,6 +41,16 @@ impl Deadline {
         match this.sleep.as_pin_mut() {
             Some(sleep) => sleep.poll(cx),
             None => Poll::Pending,
+        }
+    }
+
+    /// Starts the clock again if it runs.
+    pub(crate) fn restart(self: Pin<&mut Self>) {
+        let this = self.project();
+        if let (Some(sleep), Some(after)) = (this.sleep.as_pin_mut(), *this.after) {
+            if let Some(then) = Instant::now().checked_add(after) {
+                sleep.reset(then);
+            }
         }
     }
 }

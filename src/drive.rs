@@ -8,12 +8,31 @@ use std::{
 use crate::{
     error::ShutdownError,
     framing::Framing,
-    machine::{Done, Goal, Machine, Want},
+    machine::{self, Done, Goal, Machine, Want},
     outcome::{Closed, PeerClose, ShutdownState},
     session::{ReadError, Session, Status},
 };
 
 const DEFAULT_DISCARD_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// What a stream remembers of its close from one call to the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    pub(crate) close: machine::Memory,
+    pub(crate) framing: Framing,
+    /// Send nothing and wait for nobody: SSL_set_quiet_shutdown(3).
+    pub(crate) quiet: bool,
+    pub(crate) outcome: Option<Closed>,
+}
+
+impl Memory {
+    pub(crate) const NEW: Self = Self {
+        close: machine::Memory::NEW,
+        framing: Framing::unknown(),
+        quiet: false,
+        outcome: None,
+    };
+}
 
 /// How far the close of a connection has come, for those who poll it themselves.
 ///
@@ -80,16 +99,25 @@ impl CloseProgress {
     /// Returns which alerts have been exchanged, as far as the last poll has seen.
     #[must_use]
     pub fn state(&self) -> ShutdownState {
-        self.machine.state()
+        self.machine.memory().state()
     }
 
     /// Returns how a bidirectional close has ended.
     pub(crate) fn closed<S: Session>(&self, stream: &mut S) -> Closed {
-        Closed {
+        let closed = Closed {
             peer: self.machine.peer_close().unwrap_or(PeerClose::TimedOut),
             discarded: self.machine.bytes_discarded(),
             tickets: stream.tickets() - self.tickets_before.unwrap_or(0),
+        };
+        if let Some(memory) = stream.memory() {
+            memory.outcome = Some(closed);
         }
+        closed
+    }
+
+    /// Tells whether the peer has sent anything during the last poll.
+    pub(crate) fn has_read(&self) -> bool {
+        self.machine.has_read()
     }
 
     /// Ends a call whose time has run out.
@@ -136,6 +164,37 @@ impl CloseProgress {
     /// Goes on until `goal` is reached or the transport blocks. `last` is queued in front of our
     /// close_notify.
     pub(crate) fn poll<S: Session>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+        goal: Goal,
+        last: &[u8],
+    ) -> Poll<Result<(), ShutdownError>> {
+        if let Some(memory) = stream.memory() {
+            if memory.quiet && !memory.close.is_closing() && !last.is_empty() {
+                return Poll::Ready(Err(ShutdownError::Send(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "a quiet shutdown sends no last data",
+                ))));
+            }
+            if memory.quiet {
+                memory.close.assume(ShutdownState::COMPLETE);
+            }
+            self.machine.recall(memory.close);
+            self.framing = memory.framing;
+            if memory.quiet && memory.close.state() == ShutdownState::COMPLETE {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let poll = self.poll_remembered(cx, stream, goal, last);
+        if let Some(memory) = stream.memory() {
+            memory.close = self.machine.memory();
+            memory.framing = self.framing;
+        }
+        poll
+    }
+
+    fn poll_remembered<S: Session>(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut S,

@@ -3,8 +3,9 @@
 #[cfg(test)]
 mod tests;
 
-const HEADER: usize = 5;
-const PLAINTEXT_ALERT: usize = HEADER + 2;
+pub(crate) const HEADER: usize = 5;
+const ALERT_BODY: usize = 2;
+const PLAINTEXT_ALERT: usize = HEADER + ALERT_BODY;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
@@ -25,6 +26,26 @@ pub(crate) enum BadRecord {
     PlaintextAlert(u8),
 }
 
+/// The longest body of TLS 1.2 (RFC 5246 section 6.2.3) and of any record.
+pub(crate) const MAX_LEN: u16 = (1 << 14) + 2048;
+/// The longest body of TLS 1.3 (RFC 8446 section 5.2).
+const MAX_LEN_TLS13: u16 = (1 << 14) + 256;
+
+/// Returns how long the body of a record is that this header begins.
+pub(crate) fn body_len(header: [u8; HEADER], max: u16) -> Result<u16, BadRecord> {
+    let [content_type, major, _, hi, lo] = header;
+    let len = u16::from_be_bytes([hi, lo]);
+    if !(CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&content_type) {
+        Err(BadRecord::ContentType)
+    } else if major != 3 {
+        Err(BadRecord::Version)
+    } else if len > max {
+        Err(BadRecord::Oversized)
+    } else {
+        Ok(len)
+    }
+}
+
 /// What record headers may say; TLS 1.3 hides all but the length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
@@ -32,29 +53,19 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// RFC 8446 section 5.2, RFC 5246 section 6.2.3.
-    fn max_len(self) -> usize {
+    fn max_len(self) -> u16 {
         match self.tls13 {
-            true => (1 << 14) + 256,
-            false => (1 << 14) + 2048,
+            true => MAX_LEN_TLS13,
+            false => MAX_LEN,
         }
     }
 
     /// Returns how long the record's body is, or `None` where the body must be seen to say what
     /// is wrong with it.
-    fn check(self, header: [u8; HEADER]) -> Result<Option<usize>, BadRecord> {
-        let [content_type, major, _, hi, lo] = header;
-        let len = usize::from(u16::from_be_bytes([hi, lo]));
-        if !(CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&content_type) {
-            return Err(BadRecord::ContentType);
-        }
-        if major != 3 {
-            return Err(BadRecord::Version);
-        }
-        if len > self.max_len() {
-            return Err(BadRecord::Oversized);
-        }
-        if content_type == ALERT && len == PLAINTEXT_ALERT - HEADER {
+    fn check(self, header: [u8; HEADER]) -> Result<Option<u16>, BadRecord> {
+        let content_type = header[0];
+        let len = body_len(header, self.max_len())?;
+        if content_type == ALERT && usize::from(len) == ALERT_BODY {
             return Ok(None);
         }
         if content_type == CHANGE_CIPHER_SPEC || self.tls13 && content_type != APPLICATION_DATA {
@@ -64,17 +75,17 @@ impl Rules {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum State {
     /// Somebody else has read from this connection before: this may be the middle of a record.
     Unknown,
     /// This much of a header (and of the body of a plaintext alert) has come.
     Header {
         bytes: [u8; PLAINTEXT_ALERT],
-        have: usize,
+        have: u8,
     },
     /// This much of a record is missing.
-    Body(usize),
+    Body(u16),
     Bad(BadRecord),
 }
 
@@ -86,7 +97,7 @@ impl State {
 }
 
 /// Follows the records of one direction of a connection.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Framing(State);
 
 impl Framing {
@@ -121,8 +132,9 @@ impl Framing {
             match &mut self.0 {
                 State::Unknown | State::Bad(_) => return record,
                 State::Body(left) => {
-                    let n = (*left).min(bytes.len() - pos);
-                    pos += n;
+                    let here = u16::try_from(bytes.len() - pos).unwrap_or(u16::MAX);
+                    let n = here.min(*left);
+                    pos += usize::from(n);
                     *left -= n;
                     if *left == 0 {
                         self.0 = State::BOUNDARY;
@@ -132,11 +144,11 @@ impl Framing {
                     if *have == 0 {
                         record = pos;
                     }
-                    seen[*have] = bytes[pos];
+                    seen[usize::from(*have)] = bytes[pos];
                     *have += 1;
                     pos += 1;
                     let [header @ .., level, description] = *seen;
-                    self.0 = match (*have).checked_sub(HEADER) {
+                    self.0 = match usize::from(*have).checked_sub(HEADER) {
                         None => continue,
                         Some(0) => match rules.check(header) {
                             Ok(Some(0)) => State::BOUNDARY,
@@ -156,7 +168,7 @@ impl Framing {
         }
         match self.0 {
             State::Bad(_) => record,
-            State::Header { have, .. } if have >= HEADER => record,
+            State::Header { have, .. } if usize::from(have) >= HEADER => record,
             _ => bytes.len(),
         }
     }

@@ -54,22 +54,82 @@ pub(crate) enum Done {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Ours {
     Unqueued,
-    /// This many bytes of the queue, it included, are not written.
-    Queued(usize),
+    Queued,
     Unflushed,
     Sent,
-    /// Writing failed with this many bytes left.
+    /// Not sent, but it counts as sent.
+    Assumed,
+    /// Writing failed.
     Undeliverable {
-        left: usize,
         peer_gone: bool,
     },
+}
+
+/// What outlives a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Memory {
+    ours: Ours,
+    /// Bytes of the queue, our close_notify included, that are not written.
+    left: usize,
+    theirs: Option<PeerClose>,
+}
+
+impl Memory {
+    pub(crate) const NEW: Self = Self {
+        ours: Ours::Unqueued,
+        left: 0,
+        theirs: None,
+    };
+
+    /// Counts `state` as reached. An alert that is on its way is sent all the same.
+    pub(crate) fn assume(&mut self, state: ShutdownState) {
+        if state.contains(ShutdownState::SENT) && self.ours == Ours::Unqueued {
+            self.ours = Ours::Assumed;
+        }
+        if state.contains(ShutdownState::RECEIVED) {
+            self.theirs.get_or_insert(PeerClose::Assumed);
+        }
+    }
+
+    /// The peer has ended its side.
+    pub(crate) fn peer_closed(&mut self, how: PeerClose) {
+        if self.theirs == Some(PeerClose::Assumed) && how == PeerClose::CloseNotify {
+            self.theirs = None;
+        }
+        self.theirs.get_or_insert(how);
+    }
+
+    /// Nothing more may be written by the application.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.ours != Ours::Unqueued
+    }
+
+    /// Our close_notify is queued and still has to be sent.
+    pub(crate) fn is_sending(&self) -> bool {
+        !matches!(self.ours, Ours::Unqueued | Ours::Sent | Ours::Assumed)
+    }
+
+    /// Our close_notify is out.
+    pub(crate) fn has_sent_alert(&self) -> bool {
+        self.ours == Ours::Sent
+    }
+
+    pub(crate) fn state(&self) -> ShutdownState {
+        let sent = match self.ours {
+            Ours::Sent | Ours::Assumed => ShutdownState::SENT,
+            _ => ShutdownState::NONE,
+        };
+        match self.theirs {
+            Some(PeerClose::CloseNotify | PeerClose::Assumed) => sent | ShutdownState::RECEIVED,
+            _ => sent,
+        }
+    }
 }
 
 /// One close of one connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Machine {
-    ours: Ours,
-    theirs: Option<PeerClose>,
+    memory: Memory,
     discarded: u64,
     discard_limit: u64,
     write_blocked: bool,
@@ -81,8 +141,7 @@ pub(crate) struct Machine {
 impl Machine {
     pub(crate) const fn new(discard_limit: u64) -> Self {
         Self {
-            ours: Ours::Unqueued,
-            theirs: None,
+            memory: Memory::NEW,
             discarded: 0,
             discard_limit,
             write_blocked: false,
@@ -102,11 +161,11 @@ impl Machine {
             return Want::Done(done);
         }
         if !self.write_blocked {
-            match self.ours {
+            match self.memory.ours {
                 Ours::Unqueued => return Want::Queue,
-                Ours::Queued(left) => return Want::Write(left),
+                Ours::Queued => return Want::Write(self.memory.left),
                 Ours::Unflushed => return Want::Flush,
-                Ours::Sent | Ours::Undeliverable { .. } => {}
+                Ours::Sent | Ours::Assumed | Ours::Undeliverable { .. } => {}
             }
         }
         // Also while our write is blocked: the peer may be waiting for us to read.
@@ -120,13 +179,13 @@ impl Machine {
     }
 
     fn done(&self, goal: Goal) -> Option<Done> {
-        match self.ours {
-            Ours::Sent if goal == Goal::Notify => Some(Done::Reached),
-            Ours::Sent => self.peer_close().map(|_| Done::Reached),
+        match self.memory.ours {
+            Ours::Sent | Ours::Assumed if goal == Goal::Notify => Some(Done::Reached),
+            Ours::Sent | Ours::Assumed => self.peer_close().map(|_| Done::Reached),
             // A peer that said goodbye and left has lost nothing.
             Ours::Undeliverable {
                 peer_gone: true, ..
-            } if self.theirs == Some(PeerClose::CloseNotify) => Some(Done::Reached),
+            } if self.memory.theirs == Some(PeerClose::CloseNotify) => Some(Done::Reached),
             // Its goodbye may still lie unread.
             Ours::Undeliverable {
                 peer_gone: true, ..
@@ -147,34 +206,33 @@ impl Machine {
         self.read_blocked = false;
         self.timed_out = false;
         self.reads_left = READS_PER_POLL;
-        if let Ours::Undeliverable { left, .. } = self.ours {
-            self.queued(left);
+        if let Ours::Undeliverable { .. } = self.memory.ours {
+            self.queued(self.memory.left);
         }
     }
 
     /// The queue holds `bytes` bytes up to and including our close_notify.
     pub(crate) fn queued(&mut self, bytes: usize) {
-        self.ours = match bytes {
+        self.memory.left = bytes;
+        self.memory.ours = match bytes {
             0 => Ours::Unflushed,
-            _ => Ours::Queued(bytes),
+            _ => Ours::Queued,
         };
     }
 
     /// The queue is only `bytes` bytes long: somebody else has written from it.
     pub(crate) fn queue_is_at_most(&mut self, bytes: usize) {
-        if let Ours::Queued(left) = self.ours {
-            self.queued(left.min(bytes));
+        if self.memory.ours == Ours::Queued {
+            self.queued(self.memory.left.min(bytes));
         }
     }
 
     pub(crate) fn wrote(&mut self, bytes: usize) {
-        if let Ours::Queued(left) = self.ours {
-            self.queued(left.saturating_sub(bytes));
-        }
+        self.queued(self.memory.left.saturating_sub(bytes));
     }
 
     pub(crate) fn flushed(&mut self) {
-        self.ours = Ours::Sent;
+        self.memory.ours = Ours::Sent;
     }
 
     pub(crate) fn write_blocked(&mut self) {
@@ -183,11 +241,7 @@ impl Machine {
 
     /// Writing or flushing failed, with `peer_gone` because nobody is there to read it.
     pub(crate) fn write_failed(&mut self, peer_gone: bool) {
-        let left = match self.ours {
-            Ours::Queued(left) => left,
-            _ => 0,
-        };
-        self.ours = Ours::Undeliverable { left, peer_gone };
+        self.memory.ours = Ours::Undeliverable { peer_gone };
     }
 
     pub(crate) fn read(&mut self) {
@@ -200,7 +254,7 @@ impl Machine {
 
     /// The peer has ended its side.
     pub(crate) fn peer_closed(&mut self, how: PeerClose) {
-        self.theirs.get_or_insert(how);
+        self.memory.peer_closed(how);
     }
 
     pub(crate) fn discarded(&mut self, bytes: usize) {
@@ -213,20 +267,23 @@ impl Machine {
         self.done(goal).unwrap_or(Done::SendTimedOut)
     }
 
-    pub(crate) fn state(&self) -> ShutdownState {
-        let sent = match self.ours {
-            Ours::Sent => ShutdownState::SENT,
-            _ => ShutdownState::NONE,
-        };
-        match self.theirs {
-            Some(PeerClose::CloseNotify) => sent | ShutdownState::RECEIVED,
-            _ => sent,
-        }
+    pub(crate) fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    /// Goes on where an earlier call was.
+    pub(crate) fn recall(&mut self, memory: Memory) {
+        self.memory = memory;
+    }
+
+    /// Tells whether the peer has sent anything since the poll began.
+    pub(crate) fn has_read(&self) -> bool {
+        self.reads_left < READS_PER_POLL
     }
 
     /// The transport has all of our close_notify: what the queue still holds lies behind it.
     pub(crate) fn is_written(&self) -> bool {
-        matches!(self.ours, Ours::Unflushed | Ours::Sent)
+        matches!(self.memory.ours, Ours::Unflushed | Ours::Sent)
     }
 
     /// How the peer ended, if it did or if we no longer wait for it.
@@ -234,7 +291,8 @@ impl Machine {
         if self.discarded > self.discard_limit {
             return Some(PeerClose::DiscardLimit);
         }
-        self.theirs
+        self.memory
+            .theirs
             .or_else(|| self.timed_out.then_some(PeerClose::TimedOut))
     }
 

@@ -75,6 +75,9 @@ pub enum PeerClose {
     TimedOut,
     /// Not before it had sent more application data than the discard limit.
     DiscardLimit,
+    /// Not seen, but [`GracefulStream::set_state`](crate::GracefulStream::set_state) or a
+    /// [quiet shutdown](crate::GracefulStream::set_quiet_shutdown) said to count it as received.
+    Assumed,
 }
 
 impl fmt::Display for PeerClose {
@@ -85,6 +88,7 @@ impl fmt::Display for PeerClose {
             Self::Reset => "the peer reset the transport without close_notify",
             Self::TimedOut => "the peer sent no close_notify before the deadline",
             Self::DiscardLimit => "the peer went on sending beyond the discard limit",
+            Self::Assumed => "the peer's close_notify was not waited for",
         })
     }
 }

@@ -13,7 +13,10 @@ use rustls::{ClientConnection, IoState, ProtocolVersion, ServerConnection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{TlsStream, client, server};
 
-use crate::framing::{BadRecord, Framing, Rules};
+use crate::{
+    drive::Memory,
+    framing::{BadRecord, Framing, Rules},
+};
 
 /// What a TLS session says of itself.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +68,13 @@ pub trait Session {
         framing: &mut Framing,
     ) -> Poll<Result<Status, ReadError>>;
 
+    /// Returns decrypted application data, nothing after the peer's close_notify, `WouldBlock` if
+    /// there is none yet, or `UnexpectedEof`.
+    fn fill_buf(&mut self) -> io::Result<&[u8]>;
+
+    /// Marks `bytes` of what `fill_buf` has returned as read.
+    fn consume(&mut self, bytes: usize);
+
     /// Throws away the decrypted application data and returns how much it was.
     fn discard_plaintext(&mut self) -> usize;
 
@@ -73,6 +83,14 @@ pub trait Session {
 
     /// Returns how many TLS 1.3 tickets have come on this connection.
     fn tickets(&mut self) -> u32;
+
+    /// Closes the write side of the transport.
+    fn poll_close_transport(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Returns what the stream remembers of its close; a plain one has no place for it.
+    fn memory(&mut self) -> Option<&mut Memory> {
+        None
+    }
 }
 
 /// A tokio-rustls stream, taken apart.
@@ -80,6 +98,10 @@ pub trait Split {
     type Io: AsyncRead + AsyncWrite + Unpin;
 
     fn split(&mut self) -> (&mut Self::Io, Tls<'_>);
+
+    fn io(&self) -> &Self::Io;
+
+    fn into_io(self) -> Self::Io;
 
     fn poll_establish(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
@@ -98,6 +120,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Split for client::TlsStream<IO> {
     fn split(&mut self) -> (&mut IO, Tls<'_>) {
         let (io, tls) = self.get_mut();
         (io, Tls::Client(tls))
+    }
+
+    fn io(&self) -> &IO {
+        self.get_ref().0
+    }
+
+    fn into_io(self) -> IO {
+        self.into_inner().0
     }
 
     #[cfg(feature = "early-data")]
@@ -119,6 +149,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Split for server::TlsStream<IO> {
         let (io, tls) = self.get_mut();
         (io, Tls::Server(tls))
     }
+
+    fn io(&self) -> &IO {
+        self.get_ref().0
+    }
+
+    fn into_io(self) -> IO {
+        self.into_inner().0
+    }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Split for TlsStream<IO> {
@@ -128,6 +166,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Split for TlsStream<IO> {
         match self {
             Self::Client(stream) => stream.split(),
             Self::Server(stream) => stream.split(),
+        }
+    }
+
+    fn io(&self) -> &IO {
+        self.get_ref().0
+    }
+
+    fn into_io(self) -> IO {
+        match self {
+            Self::Client(stream) => stream.into_io(),
+            Self::Server(stream) => stream.into_io(),
         }
     }
 
@@ -305,6 +354,14 @@ impl<S: Split> Session for S {
         })
     }
 
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        on!(self.split().1, c => c.reader().into_first_chunk())
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        on!(self.split().1, c => c.reader().consume(bytes));
+    }
+
     fn discard_plaintext(&mut self) -> usize {
         self.split().1.discard_plaintext()
     }
@@ -318,6 +375,14 @@ impl<S: Split> Session for S {
         match self.split().1 {
             Tls::Client(c) => c.tls13_tickets_received(),
             Tls::Server(_) => 0,
+        }
+    }
+
+    fn poll_close_transport(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match ready!(Pin::new(self.split().0).poll_shutdown(cx)) {
+            // It is closed already.
+            Err(e) if e.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
+            result => Poll::Ready(result),
         }
     }
 }

@@ -27,7 +27,7 @@ fn admit(bytes: &[u8], cut: usize, rules: Rules) -> (usize, Option<BadRecord>) {
 #[test]
 fn good_records_pass_however_they_are_cut() {
     for rules in [TLS12, TLS13] {
-        let max = rules.max_len();
+        let max = usize::from(rules.max_len());
         let bytes = [
             record([23, 3, 3], 24),
             // RFC 8446 section 5.1: legacy_record_version must be ignored.
@@ -53,7 +53,7 @@ fn nothing_from_a_bad_header_on_passes_however_it_is_cut() {
             (record([24, 3, 3], 24), BadRecord::ContentType),
             (record([23, 2, 0], 24), BadRecord::Version),
             (
-                record([23, 3, 3], rules.max_len() + 1),
+                record([23, 3, 3], usize::from(rules.max_len()) + 1),
                 BadRecord::Oversized,
             ),
             (record([20, 3, 3], 1), BadRecord::Plaintext),

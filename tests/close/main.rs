@@ -5,5 +5,6 @@ mod support;
 
 mod cancelling;
 mod sending;
+mod stream;
 mod transport;
 mod waiting;
