@@ -194,14 +194,20 @@ impl<S: Session> GracefulStream<S> {
         loop {
             match self.stream.fill_buf() {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result.map(|_| ())),
+                Err(e) => {
+                    let bad = self.memory.framing.bad();
+                    return Poll::Ready(Err(bad.map_or(e, |bad| tls_error(bad.into()))));
+                }
+                Ok(_) => return Poll::Ready(Ok(())),
             }
-            // An early data handshake is tokio-rustls's business, and so is its waker.
-            self.stream.status().map_err(ShutdownError::Tls)?;
-            ready!(self.stream.poll_read(cx, &mut self.memory.framing)).map_err(|e| match e {
-                ReadError::Transport(e) => e,
-                ReadError::Tls(e) => ShutdownError::Tls(e).into(),
-            })?;
+            self.stream.status().map_err(tls_error)?;
+            match ready!(self.stream.poll_read(cx, &mut self.memory.framing)) {
+                Ok(_) => {}
+                Err(ReadError::Transport(e)) => return Poll::Ready(Err(e)),
+                // First what came before the bad record.
+                Err(ReadError::Tls(_)) if self.stream.fill_buf().is_ok() => {}
+                Err(ReadError::Tls(e)) => return Poll::Ready(Err(tls_error(e))),
+            }
         }
     }
 
@@ -458,6 +464,10 @@ where
             }),
         }
     }
+}
+
+fn tls_error(error: rustls::Error) -> io::Error {
+    ShutdownError::Tls(error).into()
 }
 
 /// The transport cannot be had yet: the two close_notify alerts have not been exchanged.

@@ -1,11 +1,397 @@
-//! `GracefulStream`: what it refuses, remembers and costs.
+//! `GracefulStream`: what it refuses, what it remembers, what it costs.
 
-use tokio::net::TcpStream;
-use tokio_tls_shutdown::{GracefulStream, tokio_rustls::client};
+use std::io::{self, ErrorKind};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task::spawn};
+use tokio_tls_shutdown::{
+    ClosePolicy, GracefulStream, PeerClose, ShutdownError, ShutdownExt, ShutdownState,
+    tokio_rustls::{TlsStream, client, server},
+};
+
+use crate::support::{CASES, Case, Rig, Role, Scripted, Step, Version, forge};
+
+type Graceful = GracefulStream<TlsStream<Scripted>>;
+
+fn rig(case: Case) -> Rig<Graceful> {
+    Rig::new(case).map(GracefulStream::new)
+}
 
 #[test]
 fn costs_at_most_64_bytes() {
     let plain = size_of::<client::TlsStream<TcpStream>>();
     let graceful = size_of::<GracefulStream<client::TlsStream<TcpStream>>>();
     assert!(graceful <= plain + 64, "{graceful} > {plain} + 64");
+}
+
+#[test]
+fn a11_a_write_after_close_notify_is_a_broken_pipe_and_puts_nothing_on_the_wire() {
+    for case in CASES {
+        let mut rig = rig(case);
+        assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+        let error = assert_ready_err!(spawn(rig.stream.write(b"late")).poll());
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        let late = [io::IoSlice::new(b"late")];
+        let error = assert_ready_err!(spawn(rig.stream.write_vectored(&late)).poll());
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+
+        rig.peer_closes();
+        let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
+        assert!(closed.is_clean());
+        rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+#[test]
+fn a11_a_write_is_refused_from_the_first_poll_of_a_close_on() {
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.wire.every_write(Step::Block);
+        assert_pending!(spawn(rig.stream.close_notify().no_deadline()).poll());
+        assert_ready_err!(spawn(rig.stream.write(b"late")).poll());
+        rig.wire.unblock_writes();
+        assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+        rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+#[test]
+fn a12_a_flush_after_close_notify_is_ok_and_writes_nothing() {
+    for case in CASES {
+        let mut rig = rig(case);
+        assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+        rig.wire.reset_counts();
+        assert_ready_ok!(spawn(rig.stream.flush()).poll());
+        assert_eq!(rig.wire.counts().writes, 0);
+        rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+#[test]
+fn a12_a_flush_finishes_an_alert_that_is_half_written() {
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.wire.on_write([Step::Take(3), Step::Block]);
+        assert_pending!(spawn(rig.stream.close_notify().no_deadline()).poll());
+        assert_ready_ok!(spawn(rig.stream.flush()).poll());
+        assert_eq!(rig.stream.state(), ShutdownState::SENT);
+        rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+#[test]
+fn a13_a_peer_that_has_closed_and_left_is_no_error_for_shutdown() {
+    for case in CASES {
+        for kind in [
+            ErrorKind::BrokenPipe,
+            ErrorKind::ConnectionReset,
+            ErrorKind::NotConnected,
+        ] {
+            let mut rig = rig(case);
+            rig.peer_closes();
+            assert_eq!(
+                assert_ready_ok!(spawn(rig.stream.read(&mut [0; 1])).poll()),
+                0
+            );
+            rig.wire.every_write(Step::Fail(kind));
+            assert_ready_ok!(spawn(rig.stream.shutdown()).poll());
+            assert_eq!(rig.stream.state(), ShutdownState::RECEIVED);
+            assert_eq!(rig.wire.counts().shutdowns, 1);
+        }
+    }
+}
+
+#[test]
+fn a14_the_fin_is_sent_even_if_the_alert_failed() {
+    for case in CASES {
+        for policy in [ClosePolicy::Notify, ClosePolicy::linger()] {
+            let mut rig = rig(case);
+            rig.stream.set_policy(policy);
+            rig.wire.every_write(Step::Fail(ErrorKind::BrokenPipe));
+            let error = assert_ready_err!(spawn(rig.stream.shutdown()).poll());
+            assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+            assert_eq!(rig.wire.counts().shutdowns, 1);
+            assert_eq!(rig.stream.state(), ShutdownState::NONE);
+            // The same answer again, and no second FIN.
+            let error = assert_ready_err!(spawn(rig.stream.shutdown()).poll());
+            assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+            assert_eq!(rig.wire.counts().shutdowns, 1);
+        }
+    }
+}
+
+#[test]
+fn d02_alert_flush_fin_in_this_order_however_it_blocks() {
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.wire.on_write([Step::Take(1), Step::Block]);
+        rig.wire.every_flush(Step::Block);
+        let mut shutdown = spawn(rig.stream.shutdown());
+        assert_pending!(shutdown.poll());
+        assert_eq!(rig.wire.counts().flushes, 0);
+        rig.wire.unblock_writes();
+        assert!(shutdown.is_woken());
+        assert_pending!(shutdown.poll());
+        assert!(rig.wire.counts().flushes > 0);
+        assert_eq!(rig.wire.counts().shutdowns, 0);
+        rig.wire.unblock_flushes();
+        assert!(shutdown.is_woken());
+        assert_ready_ok!(shutdown.poll());
+        assert_eq!(rig.wire.counts().shutdowns, 1);
+        assert_eq!(rig.wire.counts().reads, 0, "Notify only writes");
+        drop(shutdown);
+        rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+#[test]
+fn shutdown_sends_one_alert_whatever_was_closed_before() {
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.peer_closes();
+        assert_ready_ok!(spawn(rig.stream.write_all(b"data")).poll());
+        let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
+        assert!(closed.is_clean());
+        assert_ready_ok!(spawn(rig.stream.shutdown()).poll());
+        assert_ready_ok!(spawn(rig.stream.shutdown()).poll());
+        assert_eq!(rig.stream.state(), ShutdownState::COMPLETE);
+        rig.assert_wrote_and_closed(b"data");
+    }
+}
+
+#[test]
+fn the_state_follows_what_was_exchanged() {
+    for case in CASES {
+        let mut rig = rig(case);
+        assert_eq!(rig.stream.state(), ShutdownState::NONE);
+        assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+        assert_eq!(rig.stream.state(), ShutdownState::SENT);
+        assert_eq!(rig.stream.outcome(), None);
+        rig.peer_writes(b"last");
+        rig.peer_closes();
+        let mut data = Vec::new();
+        assert_ready_ok!(spawn(rig.stream.read_to_end(&mut data)).poll());
+        assert_eq!(data, b"last");
+        assert_eq!(rig.stream.state(), ShutdownState::COMPLETE);
+        let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
+        assert_eq!(rig.stream.outcome(), Some(closed));
+        assert!(closed.is_clean());
+    }
+}
+
+#[test]
+fn reading_goes_on_after_close_notify_by_every_way_to_read() {
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.wire.read_size(1);
+        assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+        assert_pending!(spawn(rig.stream.read(&mut [0; 1])).poll());
+        rig.peer_writes(b"one\ntwo\n");
+        rig.peer_closes();
+        let mut line = String::new();
+        assert_ready_ok!(spawn(rig.stream.read_line(&mut line)).poll());
+        let mut rest = String::new();
+        assert_ready_ok!(spawn(rig.stream.read_to_string(&mut rest)).poll());
+        assert_eq!((&*line, &*rest), ("one\n", "two\n"));
+        rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+#[test]
+fn a17_a_bad_record_read_after_close_notify_is_an_error_and_writes_nothing() {
+    for case in CASES {
+        let (mut stream, wire, mut forge) = rig(case).forge();
+        assert_ready_ok!(spawn(stream.close_notify()).poll());
+        let good = forge.seal(forge::APPLICATION_DATA, b"good");
+        let mut bad = forge.seal(forge::APPLICATION_DATA, b"bad");
+        *bad.last_mut().unwrap() ^= 1;
+        wire.feed(&[good, bad].concat());
+        // What was whole before it is not lost.
+        let mut data = [0; 4];
+        assert_ready_ok!(spawn(stream.read_exact(&mut data)).poll());
+        assert_eq!(&data, b"good");
+        let error = assert_ready_err!(spawn(stream.read(&mut data)).poll());
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+        let error = assert_ready_err!(spawn(stream.shutdown_bidirectional()).poll());
+        assert!(matches!(error, ShutdownError::Tls(_)), "{error:?}");
+        assert_ready_err!(spawn(stream.shutdown()).poll());
+        forge.assert_only_close_notify(&wire.take_outbound());
+    }
+}
+
+#[test]
+fn a17_no_renegotiation_is_never_written_behind_close_notify_by_any_later_call() {
+    let case = Case::new(Version::Tls12, Role::Client);
+    let (mut stream, wire, mut forge) = rig(case).forge();
+    wire.on_write([Step::Take(4), Step::Block]);
+    assert_pending!(spawn(stream.shutdown_bidirectional().no_deadline()).poll());
+    let hello_request = forge.seal(forge::HANDSHAKE, &[0, 0, 0, 0]);
+    wire.feed(&hello_request);
+    wire.every_write(Step::Block);
+    assert_pending!(spawn(stream.shutdown_bidirectional().no_deadline()).poll());
+    wire.unblock_writes();
+    assert_pending!(spawn(stream.shutdown_bidirectional().no_deadline()).poll());
+    assert_ready_ok!(spawn(stream.flush()).poll());
+    assert_ready_ok!(spawn(stream.shutdown()).poll());
+    forge.assert_only_close_notify(&wire.take_outbound());
+}
+
+#[test]
+fn a_quiet_shutdown_sends_nothing_and_always_succeeds() {
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.stream.set_quiet_shutdown(true);
+        assert!(rig.stream.quiet_shutdown());
+        let state = assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+        assert_eq!(state, ShutdownState::COMPLETE);
+        let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
+        assert_eq!(closed.peer(), PeerClose::Assumed);
+        assert!(!closed.is_clean(), "nobody has vouched for an end");
+        assert_ready_err!(spawn(rig.stream.write(b"late")).poll());
+        assert_ready_ok!(spawn(rig.stream.shutdown()).poll());
+        assert_eq!(rig.wire.counts().shutdowns, 1);
+        assert_eq!(rig.wire.outbound_len(), 0);
+        assert_eq!(rig.wire.counts().reads, 0);
+    }
+}
+
+#[test]
+fn a_quiet_shutdown_loses_nothing_that_was_written() {
+    for case in CASES {
+        for quiet_policy in [false, true] {
+            let mut rig = rig(case);
+            match quiet_policy {
+                true => rig.stream.set_policy(ClosePolicy::Quiet),
+                false => rig.stream.set_quiet_shutdown(true),
+            }
+            rig.wire.every_write(Step::Block);
+            let n = assert_ready_ok!(spawn(rig.stream.write(b"data")).poll());
+            let mut shutdown = spawn(rig.stream.shutdown());
+            assert_pending!(shutdown.poll());
+            rig.wire.unblock_writes();
+            assert!(shutdown.is_woken());
+            assert_ready_ok!(shutdown.poll());
+            drop(shutdown);
+            assert_eq!(rig.wire.counts().shutdowns, 1);
+            assert_eq!(rig.peer.receive(&rig.wire.take_outbound()), b"data"[..n]);
+            assert!(!rig.peer.is_closed());
+        }
+    }
+}
+
+#[test]
+fn a_quiet_shutdown_refuses_last_data_instead_of_losing_it() {
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.stream.set_quiet_shutdown(true);
+        let error = assert_ready_err!(spawn(rig.stream.close_notify_with(b"bye")).poll());
+        assert_eq!(io::Error::from(error).kind(), ErrorKind::InvalidInput);
+        assert_ready_ok!(spawn(rig.stream.write_all(b"bye")).poll());
+    }
+}
+
+#[test]
+fn set_state_only_adds() {
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.stream.set_state(ShutdownState::RECEIVED);
+        let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
+        assert_eq!(closed.peer(), PeerClose::Assumed);
+        rig.stream.set_state(ShutdownState::NONE);
+        assert_eq!(rig.stream.state(), ShutdownState::COMPLETE);
+        rig.assert_wrote_and_closed(&[]);
+    }
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.stream.set_state(ShutdownState::SENT);
+        assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+        assert_ready_err!(spawn(rig.stream.write(b"late")).poll());
+        rig.peer_closes();
+        let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
+        assert!(closed.is_clean(), "theirs has really come");
+        assert_eq!(rig.wire.outbound_len(), 0);
+    }
+    // An alert that is on its way is finished all the same.
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.wire.on_write([Step::Take(1), Step::Block]);
+        assert_pending!(spawn(rig.stream.close_notify().no_deadline()).poll());
+        rig.stream.set_state(ShutdownState::SENT);
+        assert_eq!(rig.stream.state(), ShutdownState::NONE);
+        assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+        rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+#[test]
+fn dropped_without_a_close_it_sends_nothing() {
+    for case in CASES {
+        let rig = rig(case);
+        drop(rig.stream);
+        assert_eq!(rig.wire.outbound_len(), 0);
+        assert_eq!(rig.wire.counts().shutdowns, 0);
+    }
+}
+
+#[test]
+fn d09_a_transport_that_is_not_connected_is_closed_already() {
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.wire.on_shutdown(Step::Fail(ErrorKind::NotConnected));
+        assert_ready_ok!(spawn(rig.stream.shutdown()).poll());
+    }
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.wire
+            .on_shutdown(Step::Fail(ErrorKind::PermissionDenied));
+        let error = assert_ready_err!(spawn(rig.stream.shutdown()).poll());
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    }
+}
+
+#[test]
+fn it_is_a_drop_in_for_all_three_stream_types() {
+    fn is_drop_in<S>()
+    where
+        S: tokio::io::AsyncRead
+            + tokio::io::AsyncBufRead
+            + tokio::io::AsyncWrite
+            + ShutdownExt
+            + std::fmt::Debug
+            + Send
+            + Sync
+            + Unpin,
+    {
+    }
+    is_drop_in::<GracefulStream<client::TlsStream<TcpStream>>>();
+    is_drop_in::<GracefulStream<server::TlsStream<TcpStream>>>();
+    is_drop_in::<GracefulStream<TlsStream<TcpStream>>>();
+    #[cfg(unix)]
+    {
+        fn has_fd<S: std::os::fd::AsFd + std::os::fd::AsRawFd>() {}
+        has_fd::<GracefulStream<TlsStream<TcpStream>>>();
+    }
+}
+
+#[test]
+fn the_poll_twins_answer_the_same_again() {
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.peer_writes(b"unread");
+        rig.peer_closes();
+        let mut progress = tokio_tls_shutdown::CloseProgress::new();
+        let mut poll = || {
+            let stream = &mut rig.stream;
+            let mut twin = spawn(std::future::poll_fn(|cx| {
+                stream.poll_shutdown_bidirectional(cx, &mut progress)
+            }));
+            assert_ready!(twin.poll()).unwrap()
+        };
+        let closed = poll();
+        assert_eq!((closed.discarded(), closed.is_clean()), (6, true));
+        assert_eq!(poll(), closed);
+    }
 }

@@ -15,9 +15,9 @@ use super::{
     scripted::{Scripted, Wire},
 };
 
-pub struct Rig {
+pub struct Rig<S = TlsStream<Scripted>> {
     pub case: Case,
-    pub stream: TlsStream<Scripted>,
+    pub stream: S,
     pub wire: Wire,
     pub peer: Peer,
 }
@@ -56,6 +56,18 @@ impl Rig {
         rig.wire.reset_counts();
         rig
     }
+}
+
+impl<S> Rig<S> {
+    /// The same with the stream wrapped.
+    pub fn map<T>(self, wrap: impl FnOnce(S) -> T) -> Rig<T> {
+        Rig {
+            case: self.case,
+            stream: wrap(self.stream),
+            wire: self.wire,
+            peer: self.peer,
+        }
+    }
 
     /// Makes what the peer has queued arrive.
     pub fn deliver(&mut self) {
@@ -92,7 +104,7 @@ impl Rig {
     }
 
     /// Turns the peer into one that may send any record.
-    pub fn forge(self) -> (TlsStream<Scripted>, Wire, Forge) {
+    pub fn forge(self) -> (S, Wire, Forge) {
         (self.stream, self.wire, Forge::new(self.case, self.peer.0))
     }
 }

@@ -40,6 +40,7 @@ struct State {
     flushes: VecDeque<Step>,
     every_write: Option<Step>,
     every_flush: Option<Step>,
+    shutdown: Option<Step>,
     reader: Option<Waker>,
     writer: Option<Waker>,
     counts: Counts,
@@ -104,6 +105,11 @@ impl Wire {
     /// Every flush without a step of its own does this.
     pub fn every_flush(&self, step: Step) {
         self.state().every_flush = Some(step);
+    }
+
+    /// Closing the write side does this.
+    pub fn on_shutdown(&self, step: Step) {
+        self.state().shutdown = Some(step);
     }
 
     /// Writes go on: wakes who was blocked, and takes all from now on.
@@ -236,7 +242,12 @@ impl AsyncWrite for Scripted {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.state().counts.shutdowns += 1;
-        Poll::Ready(Ok(()))
+        let mut state = self.0.state();
+        state.counts.shutdowns += 1;
+        match state.shutdown {
+            Some(Step::Fail(kind)) => Poll::Ready(Err(kind.into())),
+            Some(Step::Block) => Poll::Pending,
+            _ => Poll::Ready(Ok(())),
+        }
     }
 }
