@@ -4,6 +4,8 @@
 mod support;
 
 mod cancelling;
+mod halves;
+mod lingering;
 mod sending;
 mod stream;
 mod transport;

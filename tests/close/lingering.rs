@@ -1,0 +1,283 @@
+//! `ClosePolicy::Linger`: what is drained, for how long, and for whom.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, split},
+    time::{Instant, sleep, timeout},
+};
+use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
+use tokio_tls_shutdown::{ClosePolicy, GracefulStream, PeerClose, tokio_rustls::TlsStream};
+
+use crate::support::{CASES, Case, Rig, Scripted, Step, forge};
+
+const IDLE: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(30);
+const LIMIT: u64 = 100_000;
+
+fn lingering<S>(stream: S) -> GracefulStream<S> {
+    let mut stream = GracefulStream::new(stream);
+    stream.set_policy(ClosePolicy::Linger {
+        idle: IDLE,
+        deadline: DEADLINE,
+        discard_limit: LIMIT,
+    });
+    stream
+}
+
+fn rig(case: Case) -> Rig<GracefulStream<TlsStream<Scripted>>> {
+    Rig::new(case).map(lingering)
+}
+
+#[test]
+fn the_usual_bounds_are_those_of_nginx() {
+    assert_eq!(
+        ClosePolicy::linger(),
+        ClosePolicy::Linger {
+            idle: IDLE,
+            deadline: DEADLINE,
+            discard_limit: 64 * 1024 * 1024,
+        }
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn d03_unread_bytes_are_drained_after_the_fin_until_close_notify_or_the_end() {
+    for case in CASES {
+        for with_close_notify in [true, false] {
+            let mut rig = rig(case);
+            rig.peer_writes(&[7; 50_000]);
+            let mut shutdown = spawn(rig.stream.shutdown());
+            assert_pending!(shutdown.poll());
+            assert_eq!(rig.wire.counts().shutdowns, 1, "the peer must not wait");
+            assert_eq!(rig.wire.unread(), 0);
+            rig.peer.write(&[7; 1000]);
+            rig.wire.feed(&rig.peer.take_queue());
+            assert!(shutdown.is_woken());
+            assert_pending!(shutdown.poll());
+            let peer = match with_close_notify {
+                true => {
+                    rig.peer.0.send_close_notify();
+                    rig.wire.feed(&rig.peer.take_queue());
+                    PeerClose::CloseNotify
+                }
+                false => {
+                    rig.wire.at_end(Step::Zero);
+                    PeerClose::Eof
+                }
+            };
+            assert!(shutdown.is_woken());
+            assert_ready_ok!(shutdown.poll());
+            drop(shutdown);
+            let closed = rig.stream.outcome().unwrap();
+            assert_eq!((closed.peer(), closed.discarded()), (peer, 51_000));
+            rig.assert_wrote_and_closed(&[]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn d04_a_peer_that_is_still_sending_is_not_cut_off_by_the_idle_time() {
+    for case in CASES {
+        let mut rig = rig(case);
+        let begin = Instant::now();
+        let feeder = async {
+            for _ in 0..6 {
+                sleep(IDLE - Duration::from_millis(500)).await;
+                rig.peer.write(b"more");
+                rig.wire.feed(&rig.peer.take_queue());
+            }
+            rig.peer.0.send_close_notify();
+            rig.wire.feed(&rig.peer.take_queue());
+        };
+        let (_, result) = tokio::join!(feeder, rig.stream.shutdown());
+        result.unwrap();
+        assert!(begin.elapsed() > 5 * IDLE);
+        let closed = rig.stream.outcome().unwrap();
+        assert!(closed.is_clean());
+        assert_eq!(closed.discarded(), 24);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn d04_a_silent_peer_ends_it_after_the_idle_time() {
+    for case in CASES {
+        let mut rig = rig(case);
+        let begin = Instant::now();
+        rig.stream.shutdown().await.unwrap();
+        assert_eq!(begin.elapsed().as_secs(), IDLE.as_secs());
+        assert_eq!(rig.stream.outcome().unwrap().peer(), PeerClose::TimedOut);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn d04_a_peer_that_drips_for_ever_is_ended_by_the_deadline() {
+    for case in CASES {
+        let mut rig = rig(case);
+        let begin = Instant::now();
+        let drip = async {
+            loop {
+                sleep(Duration::from_secs(1)).await;
+                rig.peer.write(b".");
+                rig.wire.feed(&rig.peer.take_queue());
+            }
+        };
+        tokio::select! {
+            () = drip => {}
+            result = rig.stream.shutdown() => result.unwrap(),
+        }
+        assert_eq!(begin.elapsed().as_secs(), DEADLINE.as_secs());
+        assert_eq!(rig.stream.outcome().unwrap().peer(), PeerClose::TimedOut);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn d04_a_peer_that_floods_is_ended_by_the_limit() {
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.peer_writes(&vec![7; 2 * usize::try_from(LIMIT).unwrap()]);
+        let begin = Instant::now();
+        rig.stream.shutdown().await.unwrap();
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+        let closed = rig.stream.outcome().unwrap();
+        assert_eq!(closed.peer(), PeerClose::DiscardLimit);
+        // One record more than the limit, not all that came.
+        assert!(closed.discarded() < LIMIT + 20_000, "{closed:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b26_it_reads_while_the_alert_is_blocked_and_ends_at_the_deadline_all_the_same() {
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.wire.every_write(Step::Block);
+        rig.peer_writes(&[7; 50_000]);
+        let mut shutdown = spawn(rig.stream.shutdown());
+        assert_pending!(shutdown.poll());
+        assert_pending!(shutdown.poll());
+        assert_eq!(rig.wire.unread(), 0);
+        let begin = Instant::now();
+        let error = shutdown.await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+        assert_eq!(begin.elapsed().as_secs(), DEADLINE.as_secs());
+        assert_eq!(rig.wire.counts().shutdowns, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_while_it_lingers_gets_the_rest_and_ends_it() {
+    for case in CASES {
+        let rig = rig(case);
+        let (wire, mut peer) = (rig.wire, rig.peer);
+        let (mut reader, mut writer) = split(rig.stream);
+        let mut shutdown = spawn(writer.shutdown());
+        assert_pending!(shutdown.poll());
+        let mut data = Vec::new();
+        let mut read = spawn(reader.read_to_end(&mut data));
+        assert_pending!(read.poll());
+        assert!(shutdown.is_woken());
+        assert_ready_ok!(shutdown.poll());
+        peer.write(b"for the reader");
+        peer.0.send_close_notify();
+        wire.feed(&peer.take_queue());
+        assert!(read.is_woken());
+        assert_ready_ok!(read.poll());
+        drop(read);
+        assert_eq!(data, b"for the reader");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f01_a_reader_that_was_there_before_gets_all_and_is_woken() {
+    for case in CASES {
+        let rig = rig(case);
+        let (wire, mut peer) = (rig.wire, rig.peer);
+        let (mut reader, mut writer) = split(rig.stream);
+        let mut data = Vec::new();
+        let mut read = spawn(reader.read_to_end(&mut data));
+        assert_pending!(read.poll());
+        let mut shutdown = spawn(writer.shutdown());
+        assert_ready_ok!(shutdown.poll());
+        assert_eq!(wire.counts().shutdowns, 1);
+        peer.write(b"for the reader");
+        peer.0.send_close_notify();
+        wire.feed(&peer.take_queue());
+        assert!(read.is_woken());
+        assert_ready_ok!(read.poll());
+        drop(read);
+        assert_eq!(data, b"for the reader");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_read_in_the_same_task_before_lingers_all_the_same() {
+    for case in CASES {
+        let mut rig = rig(case);
+        // As hyper does: a read that is pending, and a shutdown in the same task.
+        let read = timeout(Duration::from_secs(1), rig.stream.read(&mut [0; 1])).await;
+        assert!(read.is_err());
+        let begin = Instant::now();
+        rig.stream.shutdown().await.unwrap();
+        assert_eq!(begin.elapsed().as_secs(), IDLE.as_secs());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c02_dropped_while_it_lingers_it_goes_on_when_called_again() {
+    for case in CASES {
+        let mut rig = rig(case);
+        for _ in 0..3 {
+            let shutdown = timeout(Duration::from_secs(1), rig.stream.shutdown());
+            assert!(shutdown.await.is_err());
+        }
+        rig.peer_writes(b"more");
+        rig.peer_closes();
+        rig.stream.shutdown().await.unwrap();
+        let closed = rig.stream.outcome().unwrap();
+        assert_eq!((closed.discarded(), closed.is_clean()), (4, true));
+        assert_eq!(rig.wire.counts().shutdowns, 1);
+        rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn b20_a_bad_record_while_it_lingers_is_an_error_and_writes_nothing() {
+    for case in CASES {
+        let (mut stream, wire, mut forge) = rig(case).forge();
+        let mut bad = forge.seal(forge::APPLICATION_DATA, b"bad");
+        *bad.last_mut().unwrap() ^= 1;
+        wire.feed(&bad);
+        let error = stream.shutdown().await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+        assert_eq!(wire.counts().shutdowns, 1);
+        forge.assert_only_close_notify(&wire.take_outbound());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_of_any_length_is_drained_over_pipes_of_any_size() {
+    for case in CASES {
+        for pipe in [16, 4096, 65_536] {
+            let (ours, mut theirs): (TlsStream<DuplexStream>, _) = case.duplex(pipe).await;
+            let mut ours = lingering(ours);
+            let upload = async {
+                theirs.write_all(&[7; 90_000]).await.unwrap();
+                theirs.shutdown().await.unwrap();
+                let mut answer = Vec::new();
+                theirs.read_to_end(&mut answer).await.unwrap();
+                answer
+            };
+            let refuse = async {
+                ours.write_all(b"too large").await.unwrap();
+                ours.shutdown().await.unwrap();
+                // As hyper does.
+                let outcome = ours.outcome().unwrap();
+                drop(ours);
+                outcome
+            };
+            let (answer, outcome) = tokio::join!(upload, refuse);
+            assert_eq!(answer, b"too large");
+            assert_eq!((outcome.is_clean(), outcome.discarded()), (true, 90_000));
+        }
+    }
+}
