@@ -183,15 +183,16 @@ impl Machine {
             Ours::Sent | Ours::Assumed if goal == Goal::Notify => Some(Done::Reached),
             Ours::Sent | Ours::Assumed => self.peer_close().map(|_| Done::Reached),
             // A peer that said goodbye and left has lost nothing.
-            Ours::Undeliverable {
-                peer_gone: true, ..
-            } if self.memory.theirs == Some(PeerClose::CloseNotify) => Some(Done::Reached),
+            Ours::Undeliverable { peer_gone: true }
+                if self.memory.theirs == Some(PeerClose::CloseNotify) =>
+            {
+                Some(Done::Reached)
+            }
             // Its goodbye may still lie unread.
-            Ours::Undeliverable {
-                peer_gone: true, ..
-            } if goal == Goal::Bidirectional
-                && self.peer_close().is_none()
-                && !self.read_blocked =>
+            Ours::Undeliverable { peer_gone: true }
+                if goal == Goal::Bidirectional
+                    && self.peer_close().is_none()
+                    && !self.read_blocked =>
             {
                 None
             }

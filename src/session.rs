@@ -18,6 +18,15 @@ use crate::{
     framing::{BadRecord, Framing, Rules},
 };
 
+macro_rules! on {
+    ($tls:expr, $conn:ident => $do:expr) => {
+        match $tls {
+            Tls::Client($conn) => $do,
+            Tls::Server($conn) => $do,
+        }
+    };
+}
+
 /// What a TLS session says of itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Status {
@@ -132,10 +141,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Split for client::TlsStream<IO> {
 
     #[cfg(feature = "early-data")]
     fn poll_establish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let tls = self.get_ref().1;
-        // tokio-rustls does not say whether refused early data is still to be sent again. It is
-        // not where nothing is queued: it stops in between only when the queue is full.
-        if tls.is_handshaking() || tls.wants_write() {
+        let (_, mut tls) = self.split();
+        let handshaking = on!(&tls, c => c.is_handshaking());
+        // tokio-rustls does not say whether refused early data is still to be sent again, but it
+        // stops in between only when the queue is full.
+        let full = tls
+            .process()
+            .is_ok_and(|s| s.tls_bytes_to_write() >= RUSTLS_BUFFER_LIMIT);
+        if handshaking || full {
             return Pin::new(self).poll_flush(cx);
         }
         Poll::Ready(Ok(()))
@@ -186,15 +199,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Split for TlsStream<IO> {
             Self::Server(stream) => Split::poll_establish(stream, cx),
         }
     }
-}
-
-macro_rules! on {
-    ($tls:expr, $conn:ident => $do:expr) => {
-        match $tls {
-            Tls::Client($conn) => $do,
-            Tls::Server($conn) => $do,
-        }
-    };
 }
 
 impl Tls<'_> {

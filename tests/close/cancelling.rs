@@ -1,1 +1,270 @@
 //! C: polling and cancelling.
+
+use std::{future::poll_fn, pin::pin, time::Duration};
+
+use futures_core::FusedFuture;
+use tokio::{io::AsyncWriteExt, runtime, time::Instant};
+use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task::spawn};
+use tokio_tls_shutdown::{CloseProgress, PeerClose, ShutdownError, ShutdownExt, ShutdownState};
+
+use crate::support::{CASES, Rig, Step};
+
+#[test]
+fn c01_dropped_with_the_alert_half_written_the_next_call_finishes_it() {
+    for case in CASES {
+        for first in 1..case.alert_len() {
+            let mut rig = Rig::new(case);
+            rig.wire.on_write([Step::Take(first), Step::Block]);
+            assert_pending!(spawn(rig.stream.close_notify().no_deadline()).poll());
+            rig.wire.on_write([Step::Take(1), Step::Block]);
+            let _ = spawn(rig.stream.shutdown_bidirectional().no_deadline()).poll();
+            assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+            rig.assert_wrote_and_closed(&[]);
+        }
+    }
+}
+
+#[test]
+fn c01_dropped_after_every_single_poll_there_is_one_alert_behind_all_data() {
+    for case in CASES {
+        let mut rig = Rig::new(case);
+        rig.wire.every_write(Step::Block);
+        assert_ready_ok!(spawn(rig.stream.write_all(b"data of two bytes: ..")).poll());
+        assert_ready_ok!(spawn(rig.stream.write_all(b"..")).poll());
+        // One byte, then blocked, over and over.
+        let steps = std::iter::repeat_n([Step::Take(1), Step::Block], 200).flatten();
+        rig.wire.on_write(steps);
+        rig.wire.every_flush(Step::Block);
+        for _ in 0..200 {
+            assert_pending!(spawn(rig.stream.shutdown_bidirectional().no_deadline()).poll());
+        }
+        rig.wire.unblock_flushes();
+        assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+        rig.assert_wrote_and_closed(b"data of two bytes: ....");
+    }
+}
+
+#[test]
+fn c02_dropped_while_waiting_the_next_call_goes_on_waiting() {
+    for case in CASES {
+        let mut rig = Rig::new(case);
+        for _ in 0..5 {
+            assert_pending!(spawn(rig.stream.shutdown_bidirectional().no_deadline()).poll());
+            rig.peer_writes(b"more");
+        }
+        rig.peer_closes();
+        let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
+        assert!(closed.is_clean());
+        rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn c02_select_in_a_loop_finishes() {
+    for case in CASES {
+        let mut rig = Rig::new(case);
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        let mut round = 0;
+        let closed = loop {
+            tokio::select! {
+                biased;
+                _ = ticks.tick() => {
+                    round += 1;
+                    match round {
+                        10 => rig.wire.feed(&{ rig.peer.write(b"late"); rig.peer.take_queue() }),
+                        20 => rig.wire.feed(&{
+                            rig.peer.0.send_close_notify();
+                            rig.peer.take_queue()
+                        }),
+                        _ => {}
+                    }
+                }
+                closed = rig.stream.shutdown_bidirectional() => break closed.unwrap(),
+            }
+        };
+        assert!(closed.is_clean() && round >= 20);
+        rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+/// The three places where a close can block.
+#[derive(Clone, Copy, Debug)]
+enum Blocked {
+    Write,
+    Flush,
+    Read,
+}
+
+#[test]
+fn c03_the_newest_waker_counts_for_writing_flushing_and_reading() {
+    for case in CASES {
+        for blocked in [Blocked::Write, Blocked::Flush, Blocked::Read] {
+            let mut rig = Rig::new(case);
+            match blocked {
+                Blocked::Write => rig.wire.every_write(Step::Block),
+                Blocked::Flush => rig.wire.every_flush(Step::Block),
+                Blocked::Read => {}
+            }
+            let mut progress = CloseProgress::new();
+            let mut old = spawn(());
+            let mut new = spawn(());
+            let stream = &mut rig.stream;
+            old.enter(|cx, _| {
+                assert_pending!(stream.poll_shutdown_bidirectional(cx, &mut progress))
+            });
+            new.enter(|cx, _| {
+                assert_pending!(stream.poll_shutdown_bidirectional(cx, &mut progress))
+            });
+            match blocked {
+                Blocked::Write => rig.wire.unblock_writes(),
+                Blocked::Flush => rig.wire.unblock_flushes(),
+                Blocked::Read => rig.peer_closes(),
+            }
+            assert!(new.is_woken() && !old.is_woken(), "{blocked:?}");
+        }
+    }
+}
+
+#[test]
+fn c04_the_twins_answer_the_same_after_ready() {
+    for case in CASES {
+        let mut rig = Rig::new(case);
+        rig.peer_writes(b"unread");
+        rig.peer_closes();
+        let mut progress = CloseProgress::new();
+        assert_eq!(progress.state(), ShutdownState::NONE);
+        for _ in 0..3 {
+            let stream = &mut rig.stream;
+            let twin = poll_fn(|cx| stream.poll_shutdown_bidirectional(cx, &mut progress));
+            let closed = assert_ready_ok!(spawn(twin).poll());
+            assert_eq!((closed.is_clean(), closed.discarded()), (true, 6));
+            let twin = poll_fn(|cx| stream.poll_close_notify(cx, &mut progress));
+            assert_eq!(
+                assert_ready_ok!(spawn(twin).poll()),
+                ShutdownState::COMPLETE
+            );
+            let twin = poll_fn(|cx| stream.poll_close_notify_with(cx, b"late", &mut progress));
+            assert_eq!(
+                assert_ready_ok!(spawn(twin).poll()),
+                ShutdownState::COMPLETE
+            );
+        }
+        assert_eq!(progress.state(), ShutdownState::COMPLETE);
+        rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+#[test]
+fn c04_the_twins_repeat_an_error_and_go_on_when_it_is_gone() {
+    for case in CASES {
+        let mut rig = Rig::new(case);
+        let mut progress = CloseProgress::new();
+        rig.wire.on_write([Step::Take(3)]);
+        rig.wire
+            .every_write(Step::Fail(std::io::ErrorKind::PermissionDenied));
+        for _ in 0..3 {
+            let stream = &mut rig.stream;
+            let twin = poll_fn(|cx| stream.poll_close_notify(cx, &mut progress));
+            let error = assert_ready_err!(spawn(twin).poll());
+            assert!(matches!(error, ShutdownError::Send(_)), "{error:?}");
+        }
+        rig.wire.unblock_writes();
+        let stream = &mut rig.stream;
+        let twin = poll_fn(|cx| stream.poll_close_notify(cx, &mut progress));
+        assert_ready_ok!(spawn(twin).poll());
+        rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+#[test]
+fn c04_the_futures_say_when_they_have_ended_and_can_be_polled_again() {
+    for case in CASES {
+        let mut rig = Rig::new(case);
+        let mut close = pin!(rig.stream.shutdown_bidirectional().no_deadline());
+        assert_pending!(spawn(close.as_mut()).poll());
+        assert!(!close.is_terminated());
+        rig.wire.at_end(Step::Zero);
+        for _ in 0..2 {
+            let closed = assert_ready_ok!(spawn(close.as_mut()).poll());
+            assert_eq!(closed.peer(), PeerClose::Eof);
+            assert!(close.is_terminated());
+        }
+    }
+}
+
+#[test]
+fn c05_without_a_timer_of_the_runtime() {
+    let runtime = runtime::Builder::new_current_thread().build().unwrap();
+    for case in CASES {
+        let mut rig = Rig::new(case);
+        runtime.block_on(async {
+            let mut close = spawn(rig.stream.shutdown_bidirectional().no_deadline());
+            assert_pending!(close.poll());
+        });
+        // A deadline is no trouble where nothing blocks, even without a runtime.
+        rig.peer_closes();
+        let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
+        assert!(closed.is_clean());
+    }
+}
+
+#[test]
+#[should_panic(expected = "timer")]
+fn c05_a_deadline_that_has_to_be_waited_for_panics_without_a_timer_as_documented() {
+    let runtime = runtime::Builder::new_current_thread().build().unwrap();
+    let mut rig = Rig::new(CASES[0]);
+    runtime.block_on(async {
+        let _ = rig.stream.shutdown_bidirectional().await;
+    });
+}
+
+#[test]
+fn c06_a_zero_deadline_tries_ours_and_waits_for_nobody() {
+    for case in CASES {
+        // Not even a timer is needed.
+        let mut rig = Rig::new(case);
+        let close = rig.stream.shutdown_bidirectional().deadline(Duration::ZERO);
+        let closed = assert_ready_ok!(spawn(close).poll());
+        assert_eq!(closed.peer(), PeerClose::TimedOut);
+        rig.assert_wrote_and_closed(&[]);
+
+        // What has already come is taken.
+        let mut rig = Rig::new(case);
+        rig.peer_closes();
+        let close = rig.stream.shutdown_bidirectional().deadline(Duration::ZERO);
+        assert!(assert_ready_ok!(spawn(close).poll()).is_clean());
+
+        let mut rig = Rig::new(case);
+        rig.wire.every_write(Step::Block);
+        let close = rig.stream.shutdown_bidirectional().deadline(Duration::ZERO);
+        let error = assert_ready_err!(spawn(close).poll());
+        assert!(matches!(error, ShutdownError::SendTimedOut), "{error:?}");
+        let close = rig.stream.close_notify().deadline(Duration::ZERO);
+        let error = assert_ready_err!(spawn(close).poll());
+        assert!(matches!(error, ShutdownError::SendTimedOut), "{error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_is_five_seconds_unless_set_and_holds_for_the_whole_call() {
+    for case in CASES {
+        let mut rig = Rig::new(case);
+        let begin = Instant::now();
+        let closed = rig.stream.shutdown_bidirectional().await.unwrap();
+        assert_eq!(closed.peer(), PeerClose::TimedOut);
+        assert_eq!(begin.elapsed().as_secs(), 5);
+
+        let begin = Instant::now();
+        let seconds = Duration::from_secs(60);
+        let close = rig.stream.shutdown_bidirectional().deadline(seconds);
+        assert_eq!(close.await.unwrap().peer(), PeerClose::TimedOut);
+        assert_eq!(begin.elapsed().as_secs(), 60);
+
+        let mut rig = Rig::new(case);
+        rig.wire.every_write(Step::Block);
+        let begin = Instant::now();
+        let error = rig.stream.close_notify().await.unwrap_err();
+        assert!(matches!(error, ShutdownError::SendTimedOut), "{error:?}");
+        assert_eq!(begin.elapsed().as_secs(), 5);
+    }
+}
