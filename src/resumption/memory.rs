@@ -22,6 +22,9 @@ use crate::{
     sync::{Mutex, MutexGuard},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// What the connections share.
 pub(super) struct Memory<T = Tls13ClientSessionValue, S = Tls12ClientSessionValue> {
     cache: Arc<Mutex<Cache<T, S>>>,

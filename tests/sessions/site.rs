@@ -39,7 +39,7 @@ impl Kind {
         matches!(self, Self::Tls12Ticket | Self::Tls13Stateless)
     }
 
-    fn case(self) -> Case {
+    pub(crate) fn case(self) -> Case {
         let version = match self.is_tls13() {
             true => Version::Tls13,
             false => Version::Tls12,
@@ -93,7 +93,7 @@ pub(crate) async fn try_shake_hands(
     Result<ClientStream, HandshakeError>,
     Result<ServerStream, HandshakeError>,
 ) {
-    let (theirs, ours) = duplex(65_536);
+    let (theirs, ours) = duplex(1 << 20);
     tokio::join!(connector.connect(name(), theirs), acceptor.accept(ours))
 }
 

@@ -67,7 +67,7 @@ pub fn plain_record(content_type: u8, body: &[u8]) -> Vec<u8> {
 }
 
 impl Forge {
-    pub(super) fn new(case: Case, peer: Connection) -> Self {
+    pub fn new(case: Case, peer: Connection) -> Self {
         let secrets = peer.dangerous_extract_secrets().unwrap();
         Self {
             case,
