@@ -170,7 +170,7 @@ const INPUTS: &[BadInput] = &[
     BadInput {
         name: "change_cipher_spec, encrypted",
         bytes: |forge| forge.seal(CHANGE_CIPHER_SPEC, &[1]),
-        ends: Ends::Refused(|e| inappropriate(e) || matches!(e, Error::PeerMisbehaved(_))),
+        ends: Ends::Refused(|e| invalid_message(e) || matches!(e, Error::PeerMisbehaved(_))),
     },
     BadInput {
         name: "an unknown content type, encrypted",
