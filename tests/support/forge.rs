@@ -15,6 +15,8 @@ pub const WARNING: u8 = 1;
 pub const FATAL: u8 = 2;
 
 pub const CLOSE_NOTIFY: u8 = 0;
+pub const HANDSHAKE_FAILURE: u8 = 40;
+pub const USER_CANCELED: u8 = 90;
 
 pub struct Forge {
     case: Case,

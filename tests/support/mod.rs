@@ -7,11 +7,13 @@
     reason = "each test program uses a part of it"
 )]
 
+pub mod arrival;
 pub mod forge;
 pub mod pair;
 pub mod rig;
 pub mod scripted;
 
+pub use arrival::{Arrival, poll_while_woken};
 pub use forge::Forge;
 pub use pair::{CASES, Case, Role, Version};
 pub use rig::{Peer, Rig};
