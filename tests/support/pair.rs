@@ -1,12 +1,17 @@
 //! TLS configurations and pairs of streams, for each version and each role.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    io::Write,
+    sync::{Arc, OnceLock},
+};
 
+use rcgen::{CertifiedKey, KeyPair};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
 };
+use tempfile::NamedTempFile;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream, rustls};
 
@@ -155,12 +160,37 @@ fn provider() -> Arc<CryptoProvider> {
     })
 }
 
+fn made() -> &'static CertifiedKey<KeyPair> {
+    static MADE: OnceLock<CertifiedKey<KeyPair>> = OnceLock::new();
+    MADE.get_or_init(|| rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap())
+}
+
 /// A self-signed certificate for `localhost`, made once.
 pub fn identity() -> &'static (CertificateDer<'static>, PrivateKeyDer<'static>) {
     static IDENTITY: OnceLock<(CertificateDer<'static>, PrivateKeyDer<'static>)> = OnceLock::new();
     IDENTITY.get_or_init(|| {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-        (made.cert.into(), key.into())
+        let key = PrivatePkcs8KeyDer::from(made().signing_key.serialize_der());
+        (made().cert.der().clone(), key.into())
     })
+}
+
+/// The same certificate and its key as PEM files, for other programs.
+pub struct PemFiles {
+    pub certificate: NamedTempFile,
+    pub key: NamedTempFile,
+}
+
+impl PemFiles {
+    pub fn new() -> Self {
+        Self {
+            certificate: file_with(&made().cert.pem()),
+            key: file_with(&made().signing_key.serialize_pem()),
+        }
+    }
+}
+
+fn file_with(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
 }
