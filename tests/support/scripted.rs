@@ -167,6 +167,12 @@ impl Wire {
 #[derive(Clone)]
 pub struct Scripted(Wire);
 
+impl std::fmt::Debug for Scripted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scripted")
+    }
+}
+
 impl Scripted {
     pub fn wire(&self) -> &Wire {
         &self.0
