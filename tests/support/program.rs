@@ -100,6 +100,17 @@ impl Program {
             .await;
     }
 
+    /// Waits, and fails the test as soon as the program fails.
+    pub async fn fails(&mut self) {
+        let status = self.child.wait().await.unwrap();
+        if !status.success() {
+            let _ = (&mut self.stderr.reader).await;
+            let stderr = self.stderr.seen.borrow();
+            panic!("{} failed\n{}", self.name, String::from_utf8_lossy(&stderr));
+        }
+        std::future::pending().await
+    }
+
     /// Waits for its end.
     pub async fn ends(mut self) -> Ended {
         let status = in_time(self.name, self.child.wait()).await.unwrap();
