@@ -31,11 +31,16 @@ pub(crate) const MAX_LEN: u16 = (1 << 14) + 2048;
 /// The longest body of TLS 1.3 (RFC 8446 section 5.2).
 const MAX_LEN_TLS13: u16 = (1 << 14) + 256;
 
+/// Tells whether a record can begin with this byte.
+pub(crate) fn is_content_type(byte: u8) -> bool {
+    (CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&byte)
+}
+
 /// Returns how long the body of a record is that this header begins.
 pub(crate) fn body_len(header: [u8; HEADER], max: u16) -> Result<u16, BadRecord> {
     let [content_type, major, _, hi, lo] = header;
     let len = u16::from_be_bytes([hi, lo]);
-    if !(CHANGE_CIPHER_SPEC..=APPLICATION_DATA).contains(&content_type) {
+    if !is_content_type(content_type) {
         Err(BadRecord::ContentType)
     } else if major != 3 {
         Err(BadRecord::Version)

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::framing::{HEADER, MAX_LEN, body_len};
+use crate::framing::{HEADER, MAX_LEN, body_len, is_content_type};
 
 /// One record of the usual size.
 const CAPACITY: usize = 16 * 1024;
@@ -111,6 +111,22 @@ impl<IO> RecordAligned<IO> {
         &self.buf[self.start..self.end]
     }
 
+    /// Returns how long the record is that begins here, once its header has been read.
+    fn current_len(&self) -> io::Result<Option<usize>> {
+        let ahead = self.ahead();
+        let len = match ahead.first_chunk() {
+            Some(&header) => body_len(header, MAX_LEN).ok(),
+            // Plaintext may be shorter than a header.
+            None if ahead.first().is_none_or(|&byte| is_content_type(byte)) => return Ok(None),
+            None => None,
+        };
+        let len = len.ok_or_else(|| {
+            let message = "the peer sent plaintext where a TLS record belongs";
+            io::Error::new(io::ErrorKind::InvalidData, message)
+        })?;
+        Ok(Some(HEADER + usize::from(len)))
+    }
+
     /// Hands out what was read ahead, `most` bytes of it.
     fn hand_out(&mut self, buf: &mut ReadBuf<'_>, most: usize) -> usize {
         let ahead = self.ahead();
@@ -156,19 +172,12 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RecordAligned<IO> {
                     this.hand_out(buf, usize::MAX);
                     return Poll::Ready(Ok(()));
                 }
-                Mode::Record(0) => {
-                    if let Some(&header) = this.ahead().first_chunk::<HEADER>() {
-                        let len = body_len(header, MAX_LEN).map_err(|_| {
-                            let message = "the peer sent plaintext where a TLS record belongs";
-                            io::Error::new(io::ErrorKind::InvalidData, message)
-                        })?;
-                        this.mode = Mode::Record(HEADER + usize::from(len));
-                    } else if !ready!(this.poll_fill(cx))? {
-                        // The transport has ended, perhaps within a header.
-                        this.hand_out(buf, usize::MAX);
-                        return Poll::Ready(Ok(()));
-                    }
-                }
+                Mode::Record(0) => match this.current_len()? {
+                    Some(len) => this.mode = Mode::Record(len),
+                    None if ready!(this.poll_fill(cx))? => {}
+                    // The transport has ended. What there is of a header stays to be had.
+                    None => return Poll::Ready(Ok(())),
+                },
                 Mode::Record(left) => {
                     let n = this.hand_out(buf, left);
                     this.mode = Mode::Record(left - n);

@@ -1,5 +1,5 @@
-//! What the tests share: pairs of every version and role, a scripted transport, and a peer that
-//! may send any record.
+//! What the tests share: pairs of every version and role, a scripted transport, a peer that may
+//! send any record, and other programs as peers.
 #![allow(
     dead_code,
     unused_imports,
@@ -10,11 +10,13 @@
 pub mod arrival;
 pub mod forge;
 pub mod pair;
+pub mod program;
 pub mod rig;
 pub mod scripted;
 
 pub use arrival::{Arrival, poll_while_woken};
 pub use forge::Forge;
-pub use pair::{CASES, Case, Role, Version};
+pub use pair::{CASES, Case, PemFiles, Role, Version};
+pub use program::{Program, in_time};
 pub use rig::{Peer, Rig};
 pub use scripted::{Scripted, Step, Wire};

@@ -6,6 +6,7 @@ use std::{
 };
 
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream, rustls};
 use tokio_test::task::spawn;
 
@@ -29,22 +30,22 @@ impl Rig {
     }
 
     pub fn with(case: Case, client: ClientConfig, server: ServerConfig) -> Self {
+        Self::over(case, client, server, |transport| transport)
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Rig<TlsStream<IO>> {
+    /// The same over a transport that is made of the scripted one.
+    pub fn over(
+        case: Case,
+        client: ClientConfig,
+        server: ServerConfig,
+        make: impl FnOnce(Scripted) -> IO,
+    ) -> Self {
         let wire = Wire::default();
-        let (client, server) = (Arc::new(client), Arc::new(server));
-        let (stream, peer) = match case.role {
-            Role::Client => {
-                let mut peer = Peer(ServerConnection::new(server).unwrap().into());
-                let connector = TlsConnector::from(client);
-                let connect = connector.connect(name(), wire.transport());
-                (peer.shake_hands(&wire, connect).into(), peer)
-            }
-            Role::Server => {
-                let mut peer = Peer(ClientConnection::new(client, name()).unwrap().into());
-                let acceptor = TlsAcceptor::from(server);
-                let accept = acceptor.accept(wire.transport());
-                (peer.shake_hands(&wire, accept).into(), peer)
-            }
-        };
+        let mut peer = Peer::new(case, client.clone(), server.clone());
+        let io = make(wire.transport());
+        let stream = peer.meet(case, client, server, &wire, io);
         let mut rig = Self {
             case,
             stream,
@@ -113,13 +114,45 @@ impl<S> Rig<S> {
 pub struct Peer(pub Connection);
 
 impl Peer {
+    /// A peer in the role that is not the case's.
+    pub fn new(case: Case, client: ClientConfig, server: ServerConfig) -> Self {
+        Self(match case.role {
+            Role::Client => ServerConnection::new(Arc::new(server)).unwrap().into(),
+            Role::Server => ClientConnection::new(Arc::new(client), name())
+                .unwrap()
+                .into(),
+        })
+    }
+
+    /// Shakes hands with a stream in the role of the case.
+    pub fn meet<IO: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        case: Case,
+        client: ClientConfig,
+        server: ServerConfig,
+        wire: &Wire,
+        io: IO,
+    ) -> TlsStream<IO> {
+        match case.role {
+            Role::Client => {
+                let connector = TlsConnector::from(Arc::new(client));
+                self.shake_hands(wire, connector.connect(name(), io)).into()
+            }
+            Role::Server => {
+                let acceptor = TlsAcceptor::from(Arc::new(server));
+                self.shake_hands(wire, acceptor.accept(io)).into()
+            }
+        }
+    }
+
     fn shake_hands<T>(
         &mut self,
         wire: &Wire,
         handshake: impl Future<Output = std::io::Result<T>>,
     ) -> T {
         let mut handshake = spawn(handshake);
-        loop {
+        // Some turns more than it takes byte by byte.
+        for _ in 0..10_000 {
             let done = handshake.poll();
             self.receive(&wire.take_outbound());
             if let std::task::Poll::Ready(stream) = done {
@@ -127,6 +160,7 @@ impl Peer {
             }
             wire.feed(&self.take_queue());
         }
+        panic!("the handshake hangs");
     }
 
     /// Queues `data`, without a limit.

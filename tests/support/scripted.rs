@@ -137,8 +137,18 @@ impl Wire {
         std::mem::take(&mut self.state().outbound)
     }
 
+    /// Makes room for this many bytes of output, so that a write does not allocate.
+    pub fn reserve(&self, bytes: usize) {
+        self.state().outbound.reserve(bytes);
+    }
+
     pub fn outbound_len(&self) -> usize {
         self.state().outbound.len()
+    }
+
+    /// Takes what was fed and not read.
+    pub fn take_inbound(&self) -> Vec<u8> {
+        std::mem::take(&mut self.state().inbound).into()
     }
 
     pub fn unread(&self) -> usize {
@@ -156,6 +166,12 @@ impl Wire {
 
 #[derive(Clone)]
 pub struct Scripted(Wire);
+
+impl std::fmt::Debug for Scripted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scripted")
+    }
+}
 
 impl Scripted {
     pub fn wire(&self) -> &Wire {
