@@ -17,14 +17,16 @@ use crate::support::{
     poll_while_woken,
 };
 
+type Expected = fn(&Error) -> bool;
+
 /// What a bad input ends in.
 #[derive(Clone, Copy)]
 enum Ends {
     /// rustls fails, and does not want to tell the peer: the same error in every build.
-    With(fn(&Error) -> bool),
+    With(Expected),
     /// rustls wants to send a fatal alert behind our close_notify. Builds with debug assertions
     /// cannot tell the reason if it takes decryption, or a look into the middle of a record.
-    Refused(fn(&Error) -> bool),
+    Refused(Expected),
     /// The transport ends.
     Eof,
 }
@@ -371,7 +373,7 @@ fn b20_so_it_is_after_a_close_notify_that_was_waited_for_and_on_a_graceful_strea
 
 #[test]
 fn b20_behind_a_good_record_a_bad_header_is_named_in_every_build() {
-    let headers: [(Vec<u8>, fn(&Error) -> bool); 6] = [
+    let headers: [(Vec<u8>, Expected); 6] = [
         (vec![0xff; 40], invalid_content_type),
         (
             b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
