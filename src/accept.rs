@@ -23,6 +23,7 @@ use crate::{
     policy::ClosePolicy,
     resumption::ServerSessions,
     stream::GracefulStream,
+    tracker::CloseTracker,
 };
 
 /// Makes [`GracefulStream`]s of a server: a configuration, the sessions that clients can resume,
@@ -91,6 +92,13 @@ impl GracefulAcceptor {
     #[must_use]
     pub fn with_handshake_deadline(mut self, after: Option<Duration>) -> Self {
         self.terms.handshake_deadline = after;
+        self
+    }
+
+    /// Tracks the connections from their handshake until they are dropped.
+    #[must_use]
+    pub fn with_tracker(mut self, tracker: &CloseTracker) -> Self {
+        self.terms.tracker = Some(tracker.clone());
         self
     }
 

@@ -1,8 +1,19 @@
 //! The account of one connection: what is known of its end, and who is told.
 
-use std::{fmt, io, sync::Arc, task::Poll};
+use std::{
+    fmt, io,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
-use crate::{drive::end_of_transport, error::ShutdownError, machine, outcome::PeerClose};
+use crate::{
+    drive::end_of_transport,
+    error::ShutdownError,
+    handshake::HandshakeError,
+    machine,
+    outcome::{Closed, PeerClose},
+    tracker::{Side, Tracked},
+};
 
 /// How a connection has ended for its sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,26 +35,65 @@ pub(crate) trait Ledger: fmt::Debug + Send + Sync {
     fn end(&self, end: End);
 }
 
-/// What is known of the end of one connection. Whoever asked for it is told of a failure at once,
-/// and of the rest when the account is dropped, at the latest.
+/// How a connection has ended for those who count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// As the peer has ended it.
+    Peer(PeerClose),
+    /// Ours was sent, and the peer's was not waited for.
+    Sent,
+    Failed,
+    Dropped,
+    /// By its tracker.
+    Ended,
+}
+
+/// What is known of the end of one connection. Its sessions are told of a failure at once, and of
+/// the rest when the account is dropped at the latest.
 #[derive(Debug)]
 pub struct Account {
     sessions: Option<Arc<dyn Ledger>>,
+    tracked: Option<Tracked>,
+    closing: bool,
     sent: bool,
     peer: Option<PeerClose>,
     failed: bool,
+    ended: bool,
+    discarded: u64,
     told: Option<End>,
 }
 
 impl Account {
-    pub(crate) fn new(sessions: Option<Arc<dyn Ledger>>) -> Self {
+    pub(crate) fn new(sessions: Option<Arc<dyn Ledger>>, tracked: Option<Tracked>) -> Self {
         Self {
             sessions,
+            tracked,
+            closing: false,
             sent: false,
             peer: None,
             failed: false,
+            ended: false,
+            discarded: 0,
             told: None,
         }
+    }
+
+    pub(crate) fn track(&mut self, tracked: Tracked) {
+        if let Some(before) = self.tracked.replace(tracked) {
+            before.leave(self.outcome(), self.discarded);
+        }
+    }
+
+    /// Tells whether the tracker has ended the connection; if not, the caller is woken when it
+    /// does.
+    pub(crate) fn poll_over(&mut self, cx: &Context<'_>, side: Side) -> bool {
+        let tracked = self.tracked.as_ref();
+        tracked.is_some_and(|tracked| tracked.poll_over(cx, side))
+    }
+
+    /// The tracker has ended the connection. Returns `true` the first time.
+    pub(crate) fn end(&mut self) -> bool {
+        !std::mem::replace(&mut self.ended, true)
     }
 
     /// The handshake is finished.
@@ -65,12 +115,19 @@ impl Account {
         self.settle();
     }
 
+    /// A bidirectional close has ended.
+    pub(crate) fn closed(&mut self, closed: Closed) {
+        self.discarded = self.discarded.saturating_add(closed.discarded());
+        self.peer_closed(closed.peer());
+    }
+
     /// A step of a close has come to this.
     pub(crate) fn close_polled(
         &mut self,
         poll: &Poll<Result<(), ShutdownError>>,
         memory: machine::Memory,
     ) {
+        self.closing |= memory.is_closing();
         if memory.is_closed() {
             self.sent();
         }
@@ -91,8 +148,18 @@ impl Account {
         }
     }
 
+    /// The connection has ended before it was one.
+    pub(crate) fn handshake_failed(&mut self, error: &HandshakeError) {
+        match error {
+            HandshakeError::TimedOut => self.peer_closed(PeerClose::TimedOut),
+            HandshakeError::Stopped => self.ended = true,
+            HandshakeError::Tls(_) => self.failed(),
+            HandshakeError::Io(e) => self.io_failed(e),
+        }
+    }
+
     /// The TLS session has failed.
-    pub(crate) fn failed(&mut self) {
+    fn failed(&mut self) {
         self.failed = true;
         self.tell(End::Failed);
     }
@@ -101,6 +168,18 @@ impl Account {
     fn settle(&mut self) {
         if self.sent && self.peer.is_some() && !self.failed {
             self.tell(End::Closed);
+        }
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self.peer {
+            _ if self.ended => Outcome::Ended,
+            _ if self.failed => Outcome::Failed,
+            Some(PeerClose::CloseNotify) if !self.sent => Outcome::Dropped,
+            Some(how) => Outcome::Peer(how),
+            None if self.sent => Outcome::Sent,
+            None if self.closing => Outcome::Failed,
+            None => Outcome::Dropped,
         }
     }
 
@@ -131,6 +210,9 @@ impl Drop for Account {
                 true => End::Closed,
                 false => End::Dropped,
             });
+        }
+        if let Some(tracked) = &self.tracked {
+            tracked.leave(self.outcome(), self.discarded);
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     policy::ClosePolicy,
     resumption::ClientSessions,
     stream::GracefulStream,
+    tracker::CloseTracker,
 };
 
 /// Makes [`GracefulStream`]s of a client: a configuration, the sessions to resume, what
@@ -103,6 +104,13 @@ impl GracefulConnector {
     #[must_use]
     pub fn with_early_data(mut self, early_data: bool) -> Self {
         self.early_data = early_data;
+        self
+    }
+
+    /// Tracks the connections from their handshake until they are dropped.
+    #[must_use]
+    pub fn with_tracker(mut self, tracker: &CloseTracker) -> Self {
+        self.terms.tracker = Some(tracker.clone());
         self
     }
 

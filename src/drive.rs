@@ -6,11 +6,13 @@ use std::{
 };
 
 use crate::{
+    account::Account,
     error::ShutdownError,
     framing::Framing,
     machine::{self, Done, Goal, Machine, Want},
     outcome::{Closed, PeerClose, ShutdownState},
     session::{ReadError, Session, Status},
+    tracker::Side,
 };
 
 const DEFAULT_DISCARD_LIMIT: u64 = 16 * 1024 * 1024;
@@ -113,7 +115,7 @@ impl CloseProgress {
             memory.outcome = Some(closed);
         }
         if let Some(account) = stream.account() {
-            account.peer_closed(closed.peer);
+            account.closed(closed);
         }
         closed
     }
@@ -177,6 +179,12 @@ impl CloseProgress {
             Ok(true) => Poll::Ready(Ok(())),
             Ok(false) => self.poll_recalled(cx, stream, goal, last),
             Err(e) => return Poll::Ready(Err(e)),
+        };
+        let over = |account: &mut Account| account.poll_over(cx, Side::Write);
+        let poll = match poll {
+            // Whoever tracks the stream waits no longer.
+            Poll::Pending if stream.account().is_some_and(over) => Poll::Ready(self.time_out(goal)),
+            poll => poll,
         };
         if let Some(memory) = stream.memory() {
             memory.close = self.machine.memory();

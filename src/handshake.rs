@@ -19,6 +19,7 @@ use crate::{
     policy::ClosePolicy,
     session::Session,
     stream::GracefulStream,
+    tracker::{CloseTracker, Side},
 };
 
 /// What a connector and an acceptor do with each of their connections.
@@ -26,21 +27,25 @@ use crate::{
 pub(crate) struct Terms {
     pub(crate) policy: ClosePolicy,
     pub(crate) handshake_deadline: Option<Duration>,
+    pub(crate) tracker: Option<CloseTracker>,
 }
 
 impl Terms {
     pub(crate) const NEW: Self = Self {
         policy: ClosePolicy::Notify,
         handshake_deadline: Some(Duration::from_secs(10)),
+        tracker: None,
     };
 
     /// Bounds the handshake `inner`, whose sessions `ledger` keeps.
     pub(crate) fn handshake<F>(&self, inner: F, ledger: Option<Arc<dyn Ledger>>) -> Handshake<F> {
+        let tracked = self.tracker.as_ref().map(CloseTracker::track);
+        let wanted = ledger.is_some() || tracked.is_some();
         Handshake {
             inner,
             deadline: Deadline::new(self.handshake_deadline),
             policy: self.policy,
-            account: ledger.map(|ledger| Account::new(Some(ledger))),
+            account: wanted.then(|| Account::new(ledger, tracked)),
         }
     }
 }
@@ -67,10 +72,16 @@ where
         let this = self.project();
         let result = match this.inner.poll(cx) {
             Poll::Ready(result) => result.map_err(HandshakeError::from),
-            Poll::Pending => match this.deadline.poll_elapsed(cx) {
-                Poll::Ready(()) => Err(HandshakeError::TimedOut),
-                Poll::Pending => return Poll::Pending,
-            },
+            Poll::Pending => {
+                let account = this.account.as_mut();
+                if account.is_some_and(|account| account.poll_over(cx, Side::Write)) {
+                    Err(HandshakeError::Stopped)
+                } else if this.deadline.poll_elapsed(cx).is_ready() {
+                    Err(HandshakeError::TimedOut)
+                } else {
+                    return Poll::Pending;
+                }
+            }
         };
         let account = this.account.take();
         Poll::Ready(match result {
@@ -85,8 +96,8 @@ where
                 Ok(stream)
             }
             Err(e) => {
-                if let (HandshakeError::Tls(_), Some(mut account)) = (&e, account) {
-                    account.failed();
+                if let Some(mut account) = account {
+                    account.handshake_failed(&e);
                 }
                 Err(e)
             }
@@ -102,6 +113,9 @@ where
 pub enum HandshakeError {
     /// It was not finished before the deadline.
     TimedOut,
+    /// The tracker that its connection belongs to was
+    /// [drained](crate::CloseTracker::drain).
+    Stopped,
     /// The two sides cannot speak TLS with each other: no common version, a certificate that one
     /// of them refuses, something that is not TLS.
     Tls(rustls::Error),
@@ -122,6 +136,7 @@ impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("the TLS handshake was not finished before the deadline"),
+            Self::Stopped => f.write_str("the TLS handshake was stopped by a drain"),
             Self::Tls(e) => write!(f, "the TLS handshake failed: {e}"),
             Self::Io(e) => write!(f, "the transport failed during the TLS handshake: {e}"),
         }
@@ -131,7 +146,7 @@ impl fmt::Display for HandshakeError {
 impl Error for HandshakeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::TimedOut => None,
+            Self::TimedOut | Self::Stopped => None,
             Self::Tls(e) => e.source(),
             Self::Io(e) => e.source(),
         }
@@ -142,6 +157,7 @@ impl From<HandshakeError> for io::Error {
     fn from(error: HandshakeError) -> Self {
         let kind = match &error {
             HandshakeError::TimedOut => io::ErrorKind::TimedOut,
+            HandshakeError::Stopped => io::ErrorKind::ConnectionAborted,
             HandshakeError::Tls(_) => io::ErrorKind::InvalidData,
             HandshakeError::Io(e) => e.kind(),
         };

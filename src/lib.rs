@@ -102,6 +102,7 @@ mod session;
 mod stream;
 #[cfg(feature = "session-cache")]
 mod sync;
+mod tracker;
 
 pub use accept::{Accept, GracefulAcceptor};
 pub use bidirectional::ShutdownBidirectional;
@@ -116,3 +117,4 @@ pub use outcome::{Closed, PeerClose, ShutdownState};
 pub use policy::ClosePolicy;
 pub use record::RecordAligned;
 pub use stream::{GracefulStream, NotComplete};
+pub use tracker::{CloseStats, CloseTracker, DrainReport};

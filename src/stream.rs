@@ -3,7 +3,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
@@ -19,6 +19,7 @@ use crate::{
     policy::ClosePolicy,
     record::RecordAligned,
     session::{ReadError, Session, Split, Status},
+    tracker::{CloseTracker, Side},
 };
 
 /// A TLS stream that knows whether it is closed: a drop-in for the tokio-rustls stream inside.
@@ -215,6 +216,32 @@ impl<S: Session> GracefulStream<S> {
         self.stream.is_resumed()
     }
 
+    /// Counts the stream as one of `tracker`'s until it is dropped.
+    pub fn track(&mut self, tracker: &CloseTracker) {
+        let extras = self.extras.get_or_insert_default();
+        let account = extras
+            .account
+            .get_or_insert_with(|| Account::new(None, None));
+        account.track(tracker.track());
+    }
+
+    /// Fails if the tracker has ended the stream.
+    fn check_over(&mut self, cx: &Context<'_>, side: Side) -> io::Result<()> {
+        let over = |account: &mut Account| account.poll_over(cx, side);
+        if !self.account().is_some_and(over) {
+            return Ok(());
+        }
+        if self.account().is_some_and(Account::end) {
+            let mut once = Context::from_waker(Waker::noop());
+            // Nobody waits for it, whatever it comes to.
+            let _ = CloseProgress::new().poll(&mut once, self, Goal::Notify, &[]);
+        }
+        Err(io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            "the stream was ended by a drain",
+        ))
+    }
+
     /// Opens the account of the connection.
     pub(crate) fn set_account(&mut self, account: Account) {
         self.extras.get_or_insert_default().account = Some(account);
@@ -359,6 +386,7 @@ impl<S: Session + AsyncRead + Unpin> AsyncRead for GracefulStream<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.check_over(cx, Side::Read)?;
         if !this.memory.close.is_closing() {
             let poll = Pin::new(&mut this.stream).poll_read(cx, buf);
             return this.reads(poll, cx);
@@ -376,6 +404,7 @@ impl<S: Session + AsyncRead + Unpin> AsyncRead for GracefulStream<S> {
 impl<S: Session + AsyncBufRead + Unpin> AsyncBufRead for GracefulStream<S> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
+        this.check_over(cx, Side::Read)?;
         if !this.memory.close.is_closing() {
             let poll = Pin::new(&mut this.stream).poll_fill_buf(cx).map_ok(|_| ());
             ready!(this.reads(poll, cx))?;
@@ -424,6 +453,7 @@ impl<S: Session + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.check_over(cx, Side::Write)?;
         this.check_open()?;
         let poll = Pin::new(&mut this.stream).poll_write(cx, buf);
         this.noted(poll)
@@ -435,6 +465,7 @@ impl<S: Session + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.check_over(cx, Side::Write)?;
         this.check_open()?;
         let poll = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
         this.noted(poll)
@@ -446,6 +477,7 @@ impl<S: Session + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.check_over(cx, Side::Write)?;
         if this.memory.close.is_sending() {
             return this.poll_our_close(cx).map_err(io::Error::from);
         }
