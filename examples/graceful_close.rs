@@ -38,7 +38,7 @@ async fn upload_and_shutdown(mut tls: client::TlsStream<TcpStream>, file: &[u8])
 /// Graceful: when the server's close_notify is here, it has read all of ours.
 async fn upload_and_close(mut tls: client::TlsStream<TcpStream>, file: &[u8]) -> io::Result<()> {
     tls.write_all(file).await?;
-    tls.close_notify().await?;
+    tls.shutdown_bidirectional().await?.require_clean()?;
     Ok(())
 }
 
