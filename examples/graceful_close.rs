@@ -4,8 +4,8 @@
 //!
 //! A client that only uploads never reads, so the session tickets that a TLS 1.3 server sends after
 //! the handshake lie in its socket when it is dropped. The kernel answers unread bytes with a reset
-//! instead of a FIN, and a reset destroys what the server has not read yet. The client is told
-//! nothing of it.
+//! instead of a FIN, and a reset throws away what is still on its way. The client is told nothing
+//! of it.
 
 mod support;
 

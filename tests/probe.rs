@@ -28,7 +28,7 @@ use support::{Case, Role, Version, pair::PemFiles};
 const TLS12: Case = Case::new(Version::Tls12, Role::Client);
 const TLS13: Case = Case::new(Version::Tls13, Role::Client);
 
-/// Builds the example as this test was built: not every way to run a test builds examples.
+/// Builds the example as this test was built: not every way to run tests builds examples.
 fn probe() -> &'static PathBuf {
     static PROBE: OnceLock<PathBuf> = OnceLock::new();
     PROBE.get_or_init(|| {
@@ -38,19 +38,10 @@ fn probe() -> &'static PathBuf {
             "debug" => "dev",
             profile => profile,
         };
-        let features = [
-            ("ring", cfg!(feature = "ring")),
-            ("aws-lc-rs", cfg!(feature = "aws-lc-rs")),
-            ("tls12", cfg!(feature = "tls12")),
-            ("early-data", cfg!(feature = "early-data")),
-        ];
-        let on = features.iter().filter(|(_, on)| *on);
-        let features: Vec<_> = on.map(|(feature, _)| *feature).collect();
         let built = std::process::Command::new(env!("CARGO"))
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .args(["build", "--quiet", "--example", "probe"])
-            .args(["--profile", profile, "--features", &features.join(",")])
-            .arg("--target-dir")
+            .args(["--profile", profile, "--target-dir"])
             .arg(directory.parent().unwrap())
             .status();
         assert!(built.unwrap().success(), "the probe cannot be built");
@@ -375,6 +366,23 @@ async fn escapes_in_the_request_are_understood() {
     assert_fields(
         &report,
         &json!({ "sent_bytes": REQUEST.len(), "received_bytes": 3 }),
+    );
+}
+
+#[tokio::test]
+async fn a_late_answer_to_the_request_is_waited_for() {
+    async fn late(mut tls: Tls) -> io::Result<()> {
+        tls.read_u8().await?;
+        // Longer than the silence that ends a conversation.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        tls.close_notify_with(b"yes").await?;
+        read_to_close_notify(&mut tls).await
+    }
+    let args = [&PATIENT[..], &["--send", "x"]].concat();
+    let report = report(with_tickets(TLS13), late, &args).await;
+    assert_fields(
+        &report,
+        &json!({ "received_bytes": 3, "server_ended_first": "close_notify" }),
     );
 }
 
