@@ -112,6 +112,9 @@ impl CloseProgress {
         if let Some(memory) = stream.memory() {
             memory.outcome = Some(closed);
         }
+        if let Some(account) = stream.account() {
+            account.peer_closed(closed.peer);
+        }
         closed
     }
 
@@ -170,31 +173,41 @@ impl CloseProgress {
         goal: Goal,
         last: &[u8],
     ) -> Poll<Result<(), ShutdownError>> {
-        if let Some(memory) = stream.memory() {
-            if memory.quiet && !memory.close.is_closing() && !last.is_empty() {
-                return Poll::Ready(Err(ShutdownError::Send(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "a quiet shutdown sends no last data",
-                ))));
-            }
-            if memory.quiet {
-                memory.close.assume(ShutdownState::COMPLETE);
-            }
-            self.machine.recall(memory.close);
-            self.framing = memory.framing;
-            if memory.quiet && memory.close.state() == ShutdownState::COMPLETE {
-                return Poll::Ready(Ok(()));
-            }
-        }
-        let poll = self.poll_remembered(cx, stream, goal, last);
+        let poll = match self.recall(stream, last) {
+            Ok(true) => Poll::Ready(Ok(())),
+            Ok(false) => self.poll_recalled(cx, stream, goal, last),
+            Err(e) => return Poll::Ready(Err(e)),
+        };
         if let Some(memory) = stream.memory() {
             memory.close = self.machine.memory();
             memory.framing = self.framing;
         }
+        if let Some(account) = stream.account() {
+            account.close_polled(&poll, self.machine.memory());
+        }
         poll
     }
 
-    fn poll_remembered<S: Session>(
+    /// Goes on where the stream is. Returns `true` if a quiet shutdown leaves nothing to do.
+    fn recall<S: Session>(&mut self, stream: &mut S, last: &[u8]) -> Result<bool, ShutdownError> {
+        let Some(memory) = stream.memory() else {
+            return Ok(false);
+        };
+        if memory.quiet && !memory.close.is_closing() && !last.is_empty() {
+            return Err(ShutdownError::Send(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a quiet shutdown sends no last data",
+            )));
+        }
+        if memory.quiet {
+            memory.close.assume(ShutdownState::COMPLETE);
+        }
+        self.machine.recall(memory.close);
+        self.framing = memory.framing;
+        Ok(memory.quiet && memory.close.state() == ShutdownState::COMPLETE)
+    }
+
+    fn poll_recalled<S: Session>(
         &mut self,
         cx: &mut Context<'_>,
         stream: &mut S,
@@ -271,7 +284,7 @@ fn is_gone(error: &io::Error) -> bool {
 
 /// Tells how the peer has ended a transport that cannot be read, or `None` if it is our own
 /// trouble.
-fn end_of_transport(error: &io::Error) -> Option<PeerClose> {
+pub(crate) fn end_of_transport(error: &io::Error) -> Option<PeerClose> {
     match error.kind() {
         // A transport that is TLS itself says it this way.
         io::ErrorKind::UnexpectedEof => Some(PeerClose::Eof),

@@ -79,7 +79,9 @@ impl Linger {
     }
 
     fn is_read_by(&self, cx: &mut Context<'_>) -> bool {
-        (self.reader.as_ref()).is_some_and(|reader| reader.will_wake(cx.waker()))
+        // As a clone, as the other is one: in release builds an `Arc` waker may have another vtable
+        // than its clones.
+        (self.reader.as_ref()).is_some_and(|reader| reader.will_wake(&cx.waker().clone()))
     }
 
     /// Tells whether somebody else than the caller waits for what comes.

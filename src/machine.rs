@@ -114,6 +114,23 @@ impl Memory {
         self.ours == Ours::Sent
     }
 
+    /// Our side is closed: our close_notify is out or counts as such, or the peer has said goodbye
+    /// and left before it could be delivered.
+    pub(crate) fn is_closed(&self) -> bool {
+        match self.ours {
+            Ours::Sent | Ours::Assumed => true,
+            Ours::Undeliverable { peer_gone } => {
+                peer_gone && self.theirs == Some(PeerClose::CloseNotify)
+            }
+            Ours::Unqueued | Ours::Queued | Ours::Unflushed => false,
+        }
+    }
+
+    /// How the peer has ended its side, if it has.
+    pub(crate) fn peer_close(&self) -> Option<PeerClose> {
+        self.theirs
+    }
+
     pub(crate) fn state(&self) -> ShutdownState {
         let sent = match self.ours {
             Ours::Sent | Ours::Assumed => ShutdownState::SENT,

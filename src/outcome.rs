@@ -146,9 +146,9 @@ impl Closed {
     /// tls.shutdown_bidirectional().await?.require_clean()?;
     /// # Ok(()) }
     /// ```
-    pub const fn require_clean(self) -> Result<Self, ShutdownError> {
+    pub const fn require_clean(self) -> Result<(), ShutdownError> {
         match self.peer {
-            PeerClose::CloseNotify => Ok(self),
+            PeerClose::CloseNotify => Ok(()),
             peer => Err(ShutdownError::Unclean(peer)),
         }
     }

@@ -9,11 +9,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use rustls::{ClientConnection, IoState, ProtocolVersion, ServerConnection};
+use rustls::{ClientConnection, HandshakeKind, IoState, ProtocolVersion, ServerConnection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{TlsStream, client, server};
 
 use crate::{
+    account::Account,
     drive::Memory,
     framing::{BadRecord, Framing, Rules},
 };
@@ -93,11 +94,19 @@ pub trait Session {
     /// Returns how many TLS 1.3 tickets have come on this connection.
     fn tickets(&mut self) -> u32;
 
+    /// Tells whether the handshake has resumed a session.
+    fn is_resumed(&mut self) -> bool;
+
     /// Closes the write side of the transport.
     fn poll_close_transport(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Returns what the stream remembers of its close; a plain one has no place for it.
     fn memory(&mut self) -> Option<&mut Memory> {
+        None
+    }
+
+    /// Returns the account of the connection, if anybody wants one.
+    fn account(&mut self) -> Option<&mut Account> {
         None
     }
 }
@@ -380,6 +389,11 @@ impl<S: Split> Session for S {
             Tls::Client(c) => c.tls13_tickets_received(),
             Tls::Server(_) => 0,
         }
+    }
+
+    fn is_resumed(&mut self) -> bool {
+        let kind = on!(self.split().1, c => c.handshake_kind());
+        kind == Some(HandshakeKind::Resumed)
     }
 
     fn poll_close_transport(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -9,6 +9,7 @@ use std::{
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
+    account::Account,
     drive::{CloseProgress, Memory},
     error::ShutdownError,
     framing::Framing,
@@ -69,7 +70,14 @@ pub struct GracefulStream<S> {
     fin: Fin,
     /// Why our side could not be closed.
     failure: Option<io::ErrorKind>,
-    linger: Option<Box<Linger>>,
+    extras: Option<Box<Extras>>,
+}
+
+/// What few streams carry, in one place so that the others pay a pointer for it.
+#[derive(Debug, Default)]
+struct Extras {
+    linger: Option<Linger>,
+    account: Option<Account>,
 }
 
 /// How far `poll_shutdown` has come.
@@ -90,7 +98,7 @@ impl<S> GracefulStream<S> {
             quiet_policy: false,
             fin: Fin::NotBegun,
             failure: None,
-            linger: None,
+            extras: None,
         }
     }
 
@@ -114,7 +122,11 @@ impl<S> GracefulStream<S> {
     /// Returns what `shutdown()` does.
     #[must_use]
     pub fn policy(&self) -> ClosePolicy {
-        match &self.linger {
+        match self
+            .extras
+            .as_ref()
+            .and_then(|extras| extras.linger.as_ref())
+        {
             Some(linger) => linger.bounds.into(),
             None if self.quiet_policy => ClosePolicy::Quiet,
             None => ClosePolicy::Notify,
@@ -125,18 +137,20 @@ impl<S> GracefulStream<S> {
     /// already begun goes on from where it is.
     pub fn set_policy(&mut self, policy: ClosePolicy) {
         self.quiet_policy = policy == ClosePolicy::Quiet;
-        self.linger = match policy {
-            ClosePolicy::Linger {
+        if let ClosePolicy::Linger {
+            idle,
+            deadline,
+            discard_limit,
+        } = policy
+        {
+            self.extras.get_or_insert_default().linger = Some(Linger::new(Bounds {
                 idle,
                 deadline,
                 discard_limit,
-            } => Some(Box::new(Linger::new(Bounds {
-                idle,
-                deadline,
-                discard_limit,
-            }))),
-            ClosePolicy::Notify | ClosePolicy::Quiet => None,
-        };
+            }));
+        } else if let Some(extras) = &mut self.extras {
+            extras.linger = None;
+        }
     }
 
     /// Returns whether quiet shutdown is on.
@@ -172,7 +186,15 @@ impl<S> GracefulStream<S> {
     ///
     /// [SSL_set_shutdown(3)]: https://docs.openssl.org/master/man3/SSL_set_shutdown/
     pub fn set_state(&mut self, state: ShutdownState) {
+        self.assume(state);
+    }
+
+    fn assume(&mut self, state: ShutdownState) {
         self.memory.close.assume(state);
+        let account = self.extras.as_mut().and_then(|e| e.account.as_mut());
+        if let (true, Some(account)) = (self.memory.close.is_closed(), account) {
+            account.sent();
+        }
     }
 }
 
@@ -188,6 +210,16 @@ impl<S: Session> GracefulStream<S> {
         self.memory.close.state()
     }
 
+    /// Tells whether the handshake has resumed a session.
+    pub fn is_resumed(&mut self) -> bool {
+        self.stream.is_resumed()
+    }
+
+    /// Opens the account of the connection.
+    pub(crate) fn set_account(&mut self, account: Account) {
+        self.extras.get_or_insert_default().account = Some(account);
+    }
+
     /// Reads until there is something to read, without tokio-rustls: it would answer a bad record
     /// with a fatal alert behind our close_notify.
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -198,7 +230,13 @@ impl<S: Session> GracefulStream<S> {
                     let bad = self.memory.framing.bad();
                     return Poll::Ready(Err(bad.map_or(e, |bad| tls_error(bad.into()))));
                 }
-                Ok(_) => return Poll::Ready(Ok(())),
+                Ok(data) => {
+                    let ended = data.is_empty();
+                    if let (true, Some(account)) = (ended, self.account()) {
+                        account.peer_closed(PeerClose::CloseNotify);
+                    }
+                    return Poll::Ready(Ok(()));
+                }
             }
             self.stream.status().map_err(tls_error)?;
             match ready!(self.stream.poll_read(cx, &mut self.memory.framing)) {
@@ -219,15 +257,26 @@ impl<S: Session> GracefulStream<S> {
         &mut self,
         poll: impl FnOnce(&mut Linger, &mut Self) -> Poll<Result<T, ShutdownError>>,
     ) -> Option<Poll<Result<T, ShutdownError>>> {
-        let mut linger = self.linger.take()?;
+        let mut linger = self.extras.as_mut()?.linger.take()?;
         let result = poll(&mut linger, self);
-        self.linger = Some(linger);
+        if let Some(extras) = &mut self.extras {
+            extras.linger = Some(linger);
+        }
         Some(result)
     }
 
-    fn reads<T>(&mut self, poll: Poll<T>, cx: &mut Context<'_>) -> Poll<T> {
-        if let Some(linger) = &mut self.linger {
+    /// Takes note of what a read has come to.
+    fn reads<T>(&mut self, poll: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if let Some(linger) = self.extras.as_mut().and_then(|e| e.linger.as_mut()) {
             linger.reads(poll.is_pending(), cx);
+        }
+        self.noted(poll)
+    }
+
+    /// Takes note of a failure.
+    fn noted<T>(&mut self, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if let (Poll::Ready(Err(e)), Some(account)) = (&poll, self.account()) {
+            account.io_failed(e);
         }
         poll
     }
@@ -290,8 +339,16 @@ impl<S: Session> Session for GracefulStream<S> {
         self.stream.poll_close_transport(cx)
     }
 
+    fn is_resumed(&mut self) -> bool {
+        self.stream.is_resumed()
+    }
+
     fn memory(&mut self) -> Option<&mut Memory> {
         Some(&mut self.memory)
+    }
+
+    fn account(&mut self) -> Option<&mut Account> {
+        self.extras.as_mut()?.account.as_mut()
     }
 }
 
@@ -349,7 +406,7 @@ impl<S: Session + AsyncWrite + Unpin> GracefulStream<S> {
     fn poll_last_byte(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.quiet_policy || self.memory.quiet {
             ready!(AsyncWrite::poll_flush(Pin::new(&mut *self), cx))?;
-            self.memory.close.assume(ShutdownState::SENT);
+            self.assume(ShutdownState::SENT);
             return Poll::Ready(Ok(()));
         }
         let poll = match self.linger(|linger, stream| linger.poll_notify(cx, stream)) {
@@ -368,7 +425,8 @@ impl<S: Session + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.check_open()?;
-        Pin::new(&mut this.stream).poll_write(cx, buf)
+        let poll = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.noted(poll)
     }
 
     fn poll_write_vectored(
@@ -378,7 +436,8 @@ impl<S: Session + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.check_open()?;
-        Pin::new(&mut this.stream).poll_write_vectored(cx, bufs)
+        let poll = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        this.noted(poll)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -393,7 +452,8 @@ impl<S: Session + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
         if this.memory.close.has_sent_alert() {
             return Poll::Ready(Ok(()));
         }
-        AsyncWrite::poll_flush(Pin::new(&mut this.stream), cx)
+        let poll = AsyncWrite::poll_flush(Pin::new(&mut this.stream), cx);
+        this.noted(poll)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

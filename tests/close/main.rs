@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_input;
 mod cancelling;
 mod halves;
 mod lingering;

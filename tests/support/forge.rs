@@ -15,6 +15,8 @@ pub const WARNING: u8 = 1;
 pub const FATAL: u8 = 2;
 
 pub const CLOSE_NOTIFY: u8 = 0;
+pub const HANDSHAKE_FAILURE: u8 = 40;
+pub const USER_CANCELED: u8 = 90;
 
 pub struct Forge {
     case: Case,
@@ -67,7 +69,7 @@ pub fn plain_record(content_type: u8, body: &[u8]) -> Vec<u8> {
 }
 
 impl Forge {
-    pub(super) fn new(case: Case, peer: Connection) -> Self {
+    pub fn new(case: Case, peer: Connection) -> Self {
         let secrets = peer.dangerous_extract_secrets().unwrap();
         Self {
             case,

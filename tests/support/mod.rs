@@ -7,12 +7,14 @@
     reason = "each test program uses a part of it"
 )]
 
+pub mod arrival;
 pub mod forge;
 pub mod pair;
 pub mod program;
 pub mod rig;
 pub mod scripted;
 
+pub use arrival::{Arrival, poll_while_woken};
 pub use forge::Forge;
 pub use pair::{CASES, Case, PemFiles, Role, Version};
 pub use program::{Program, in_time};

@@ -1,0 +1,1 @@
+//! The same closes beside other TLS stacks.

@@ -1,0 +1,1 @@
+//! Whatever a peer may send, and every schedule.

@@ -1,0 +1,1 @@
+//! Closing against TLS stacks that are not ours.

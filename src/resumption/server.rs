@@ -1,0 +1,127 @@
+//! `ServerSessions`: what a server lets its clients resume.
+
+use std::{
+    fmt, mem,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rustls::server::StoresServerSessions;
+
+use super::{Retention, guarded};
+use crate::account::{End, Ledger};
+
+/// The sessions that the clients of a server can resume: TLS 1.2 session ids and TLS 1.3 stateful
+/// tickets.
+///
+/// Cheap to clone; clones share the store. Give it to
+/// [`GracefulAcceptor::with_sessions`](crate::GracefulAcceptor::with_sessions). When a connection
+/// ends otherwise than its [`Retention`] asks for, the sessions that it has put into the store or
+/// has resumed from there are taken out. [Stateless tickets](super#what-cannot-be-taken-back)
+/// cannot be.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tokio_tls_shutdown::{GracefulAcceptor, resumption::ServerSessions};
+/// use tokio_tls_shutdown::tokio_rustls::rustls::{ServerConfig, server::ServerSessionMemoryCache};
+///
+/// fn acceptor(config: Arc<ServerConfig>) -> GracefulAcceptor {
+///     let sessions = ServerSessions::new(ServerSessionMemoryCache::new(1024));
+///     GracefulAcceptor::new(config).with_sessions(sessions)
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServerSessions {
+    store: Arc<dyn StoresServerSessions>,
+    retention: Retention,
+}
+
+impl ServerSessions {
+    /// Keeps the sessions in `store`.
+    ///
+    /// It is called from within handshakes, closes and drops, and must not block for long. If it
+    /// panics, the connection goes on without it.
+    #[must_use]
+    pub fn new(store: Arc<dyn StoresServerSessions>) -> Self {
+        Self {
+            store,
+            retention: Retention::default(),
+        }
+    }
+
+    /// Sets which sessions stay; [`Retention::CleanClose`] unless set.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// Opens a connection: a store for rustls that knows it, and the ledger that ends it.
+    pub(crate) fn open(&self) -> (Arc<dyn StoresServerSessions>, Arc<dyn Ledger>) {
+        let connection = Arc::new(Connection {
+            store: Arc::clone(&self.store),
+            retention: self.retention,
+            keys: Mutex::default(),
+        });
+        let store: Arc<dyn StoresServerSessions> = Arc::<Connection>::clone(&connection);
+        (store, connection)
+    }
+}
+
+/// One connection, and the keys of the sessions that it answers for.
+struct Connection {
+    store: Arc<dyn StoresServerSessions>,
+    retention: Retention,
+    keys: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Connection {
+    fn answer_for(&self, key: Vec<u8>) {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.push(key);
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The keys are secret.
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl Ledger for Connection {
+    fn end(&self, end: End) {
+        if self.retention.keeps(end) {
+            return;
+        }
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let evicted = mem::take(&mut *keys);
+        drop(keys);
+        for key in evicted {
+            guarded(|| self.store.take(&key));
+        }
+    }
+}
+
+impl StoresServerSessions for Connection {
+    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
+        let stored = guarded(|| self.store.put(key.clone(), value));
+        if stored {
+            self.answer_for(key);
+        }
+        stored
+    }
+
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        let session = guarded(|| self.store.get(key))?;
+        self.answer_for(key.to_vec());
+        Some(session)
+    }
+
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        guarded(|| self.store.take(key))
+    }
+
+    fn can_cache(&self) -> bool {
+        guarded(|| self.store.can_cache())
+    }
+}

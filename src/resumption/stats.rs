@@ -1,0 +1,91 @@
+//! What has become of the sessions.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::account::End;
+
+/// What has become of the sessions of a [`ClientSessions`](super::ClientSessions) so far.
+///
+/// A session here is a TLS 1.3 ticket or a TLS 1.2 session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionStats {
+    /// How many are held now: in memory, or, with a staged store, by open connections that have
+    /// not published them.
+    pub stored: u64,
+    /// How many the servers have sent.
+    pub received: u64,
+    /// How many were handed to rustls to be offered to a server. rustls does not offer those that
+    /// have expired.
+    pub offered: u64,
+    /// How many connections have resumed one.
+    pub resumed: u64,
+    /// How many were evicted because their connection has failed.
+    pub evicted_failed: u64,
+    /// How many were evicted because their connection was dropped without a close.
+    pub evicted_dropped: u64,
+    /// How many had to make room for newer ones.
+    pub evicted_full: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    stored: AtomicU64,
+    received: AtomicU64,
+    offered: AtomicU64,
+    resumed: AtomicU64,
+    evicted_failed: AtomicU64,
+    evicted_dropped: AtomicU64,
+    evicted_full: AtomicU64,
+}
+
+fn add(counter: &AtomicU64, n: usize) {
+    counter.fetch_add(n as u64, Ordering::Relaxed);
+}
+
+impl Counters {
+    pub(super) fn received(&self) {
+        add(&self.received, 1);
+    }
+
+    pub(super) fn offered(&self) {
+        add(&self.offered, 1);
+    }
+
+    pub(super) fn resumed(&self) {
+        add(&self.resumed, 1);
+    }
+
+    pub(super) fn stored(&self, n: usize) {
+        add(&self.stored, n);
+    }
+
+    pub(super) fn gone(&self, n: usize) {
+        self.stored.fetch_sub(n as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn displaced(&self, n: usize) {
+        add(&self.evicted_full, n);
+    }
+
+    pub(super) fn evicted(&self, n: usize, end: End) {
+        match end {
+            End::Failed => add(&self.evicted_failed, n),
+            End::Dropped => add(&self.evicted_dropped, n),
+            End::Closed => {}
+        }
+    }
+
+    pub(super) fn read(&self) -> SessionStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        SessionStats {
+            stored: read(&self.stored),
+            received: read(&self.received),
+            offered: read(&self.offered),
+            resumed: read(&self.resumed),
+            evicted_failed: read(&self.evicted_failed),
+            evicted_dropped: read(&self.evicted_dropped),
+            evicted_full: read(&self.evicted_full),
+        }
+    }
+}

@@ -1,0 +1,483 @@
+//! B20, B21, B23, B25: whatever bad input comes after our close_notify, it is an error, never a
+//! panic, and makes us write nothing.
+
+use rustls::{AlertDescription, Error, InvalidMessage, PeerMisbehaved};
+use tokio_rustls::rustls;
+use tokio_test::{assert_pending, assert_ready, assert_ready_err, task::spawn};
+use tokio_tls_shutdown::{
+    Closed, GracefulStream, PeerClose, ShutdownError, ShutdownExt, tokio_rustls,
+};
+
+use crate::support::{
+    Arrival, CASES, Case, Forge, Rig, Scripted, Step, Wire,
+    forge::{
+        ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, CLOSE_NOTIFY, FATAL, HANDSHAKE,
+        HANDSHAKE_FAILURE, WARNING, plain_record,
+    },
+    poll_while_woken,
+};
+
+/// What a bad input ends in.
+#[derive(Clone, Copy)]
+enum Ends {
+    /// rustls fails, and does not want to tell the peer: the same error in every build.
+    With(fn(&Error) -> bool),
+    /// rustls wants to send a fatal alert behind our close_notify. Builds with debug assertions
+    /// cannot tell the reason if it takes decryption, or a look into the middle of a record.
+    Refused(fn(&Error) -> bool),
+    /// The transport ends.
+    Eof,
+}
+
+impl Ends {
+    #[track_caller]
+    fn check(self, error: &ShutdownError, context: &str) {
+        let expected = match (self, error) {
+            (Self::With(expected), ShutdownError::Tls(e)) => expected(e),
+            (Self::Refused(_), ShutdownError::Tls(Error::General(e))) => {
+                cfg!(debug_assertions) && e.contains("invalid record after our close_notify")
+            }
+            (Self::Refused(expected), ShutdownError::Tls(e)) => expected(e),
+            (Self::Eof, ShutdownError::Unclean(PeerClose::Eof)) => true,
+            _ => false,
+        };
+        assert!(expected, "{context}: {error:?}");
+    }
+
+    fn is_eof(self) -> bool {
+        matches!(self, Self::Eof)
+    }
+}
+
+struct BadInput {
+    name: &'static str,
+    bytes: fn(&mut Forge) -> Vec<u8>,
+    ends: Ends,
+}
+
+const INPUTS: &[BadInput] = &[
+    BadInput {
+        name: "garbage",
+        bytes: |_| vec![0xff; 40],
+        ends: Ends::Refused(invalid_content_type),
+    },
+    BadInput {
+        name: "another protocol",
+        bytes: |_| b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+        ends: Ends::Refused(invalid_content_type),
+    },
+    BadInput {
+        name: "a content type that does not exist",
+        bytes: |_| plain_record(99, &[0; 20]),
+        ends: Ends::Refused(invalid_content_type),
+    },
+    BadInput {
+        name: "a heartbeat",
+        bytes: |_| plain_record(24, &[0; 20]),
+        ends: Ends::Refused(decrypt_error),
+    },
+    BadInput {
+        name: "a version that does not exist",
+        bytes: |_| vec![APPLICATION_DATA, 2, 0, 0, 20],
+        ends: Ends::Refused(|e| {
+            *e == Error::InvalidMessage(InvalidMessage::UnknownProtocolVersion)
+        }),
+    },
+    BadInput {
+        name: "a header that announces too much",
+        bytes: |_| vec![APPLICATION_DATA, 3, 3, 0xff, 0xff],
+        ends: Ends::Refused(too_long),
+    },
+    BadInput {
+        name: "a record that holds too much",
+        bytes: |forge| forge.seal(APPLICATION_DATA, &[7; (1 << 14) + 1]),
+        ends: Ends::Refused(too_long),
+    },
+    BadInput {
+        name: "a record that is longer than any",
+        bytes: |forge| forge.seal(APPLICATION_DATA, &[7; (1 << 14) + 3000]),
+        ends: Ends::Refused(too_long),
+    },
+    BadInput {
+        name: "a bad MAC",
+        bytes: |forge| {
+            let mut record = forge.seal(APPLICATION_DATA, b"data");
+            *record.last_mut().unwrap() ^= 1;
+            record
+        },
+        ends: Ends::Refused(decrypt_error),
+    },
+    BadInput {
+        name: "a bad MAC of a close_notify",
+        bytes: |forge| {
+            let mut record = forge.close_notify();
+            *record.last_mut().unwrap() ^= 1;
+            record
+        },
+        ends: Ends::Refused(decrypt_error),
+    },
+    BadInput {
+        name: "a record left out",
+        bytes: |forge| {
+            forge.seal(APPLICATION_DATA, b"data");
+            forge.close_notify()
+        },
+        ends: Ends::Refused(decrypt_error),
+    },
+    BadInput {
+        name: "a record that comes twice",
+        bytes: |forge| {
+            let record = forge.seal(APPLICATION_DATA, b"data");
+            [record.clone(), record].concat()
+        },
+        ends: Ends::Refused(decrypt_error),
+    },
+    BadInput {
+        name: "a record too short for a MAC",
+        bytes: |_| plain_record(APPLICATION_DATA, &[7; 15]),
+        ends: Ends::Refused(decrypt_error),
+    },
+    BadInput {
+        name: "a record without a body",
+        bytes: |_| plain_record(APPLICATION_DATA, &[]),
+        ends: Ends::Refused(decrypt_error),
+    },
+    BadInput {
+        name: "application data in the clear",
+        bytes: |_| plain_record(APPLICATION_DATA, b"data in the clear"),
+        ends: Ends::Refused(decrypt_error),
+    },
+    BadInput {
+        name: "close_notify in the clear",
+        bytes: |_| plain_record(ALERT, &[WARNING, CLOSE_NOTIFY]),
+        ends: Ends::Refused(decrypt_error),
+    },
+    BadInput {
+        name: "a fatal alert in the clear",
+        bytes: |_| plain_record(ALERT, &[FATAL, HANDSHAKE_FAILURE]),
+        ends: Ends::Refused(|e| handshake_failure(e) || decrypt_error(e)),
+    },
+    BadInput {
+        name: "a handshake message in the clear",
+        bytes: |_| plain_record(HANDSHAKE, &[0, 0, 0, 0]),
+        ends: Ends::Refused(decrypt_error),
+    },
+    BadInput {
+        name: "change_cipher_spec in the clear",
+        bytes: |_| plain_record(CHANGE_CIPHER_SPEC, &[1]),
+        ends: Ends::Refused(|e| inappropriate(e) || decrypt_error(e)),
+    },
+    BadInput {
+        name: "change_cipher_spec, encrypted",
+        bytes: |forge| forge.seal(CHANGE_CIPHER_SPEC, &[1]),
+        ends: Ends::Refused(|e| invalid_message(e) || matches!(e, Error::PeerMisbehaved(_))),
+    },
+    BadInput {
+        name: "an unknown content type, encrypted",
+        bytes: |forge| forge.seal(99, b"data"),
+        ends: Ends::Refused(|e| invalid_message(e) || inappropriate(e)),
+    },
+    BadInput {
+        name: "a fatal alert",
+        bytes: |forge| forge.alert(FATAL, HANDSHAKE_FAILURE),
+        ends: Ends::With(handshake_failure),
+    },
+    BadInput {
+        name: "an alert of an unknown level",
+        bytes: |forge| forge.alert(3, HANDSHAKE_FAILURE),
+        ends: Ends::Refused(handshake_failure),
+    },
+    BadInput {
+        name: "an alert cut short",
+        bytes: |forge| forge.seal(ALERT, &[WARNING]),
+        ends: Ends::Refused(invalid_message),
+    },
+    BadInput {
+        name: "an alert with more behind it",
+        bytes: |forge| forge.seal(ALERT, &[WARNING, CLOSE_NOTIFY, 0]),
+        ends: Ends::Refused(invalid_message),
+    },
+    BadInput {
+        name: "an unknown handshake message",
+        bytes: |forge| forge.seal(HANDSHAKE, &[200, 0, 0, 1, 0]),
+        ends: Ends::Refused(inappropriate),
+    },
+    BadInput {
+        name: "half a handshake message, then close_notify",
+        bytes: |forge| [forge.seal(HANDSHAKE, &HALF), forge.close_notify()].concat(),
+        ends: Ends::With(interleaved),
+    },
+    BadInput {
+        name: "half a handshake message, then data",
+        bytes: |forge| {
+            let data = |forge: &mut Forge| forge.seal(APPLICATION_DATA, b"data");
+            [forge.seal(HANDSHAKE, &HALF), data(forge)].concat()
+        },
+        ends: Ends::With(interleaved),
+    },
+    BadInput {
+        name: "half a handshake message, then the end",
+        bytes: |forge| forge.seal(HANDSHAKE, &HALF),
+        ends: Ends::Eof,
+    },
+    BadInput {
+        name: "a handshake message that announces too much",
+        bytes: |forge| forge.seal(HANDSHAKE, &[4, 0xff, 0xff, 0xff, 0]),
+        ends: Ends::With(invalid_message),
+    },
+    BadInput {
+        name: "the end within a header",
+        bytes: |_| vec![APPLICATION_DATA, 3, 3],
+        ends: Ends::Eof,
+    },
+    BadInput {
+        name: "the end within data",
+        bytes: |forge| all_but_one(forge.seal(APPLICATION_DATA, b"data")),
+        ends: Ends::Eof,
+    },
+    BadInput {
+        name: "the end within close_notify",
+        bytes: |forge| all_but_one(forge.close_notify()),
+        ends: Ends::Eof,
+    },
+    BadInput {
+        name: "a flood of records without data",
+        bytes: |forge| {
+            (0..33)
+                .flat_map(|_| forge.seal(APPLICATION_DATA, b""))
+                .collect()
+        },
+        ends: Ends::With(|e| *e == Error::PeerMisbehaved(PeerMisbehaved::TooManyEmptyFragments)),
+    },
+];
+
+/// A key_update that lacks its body.
+const HALF: [u8; 4] = [24, 0, 0, 1];
+
+fn all_but_one(mut record: Vec<u8>) -> Vec<u8> {
+    record.pop();
+    record
+}
+
+fn invalid_content_type(e: &Error) -> bool {
+    *e == Error::InvalidMessage(InvalidMessage::InvalidContentType)
+}
+
+fn invalid_message(e: &Error) -> bool {
+    matches!(e, Error::InvalidMessage(_))
+}
+
+fn too_long(e: &Error) -> bool {
+    matches!(
+        e,
+        Error::PeerSentOversizedRecord | Error::InvalidMessage(InvalidMessage::MessageTooLarge)
+    )
+}
+
+fn decrypt_error(e: &Error) -> bool {
+    *e == Error::DecryptError
+}
+
+fn handshake_failure(e: &Error) -> bool {
+    *e == Error::AlertReceived(AlertDescription::HandshakeFailure)
+}
+
+fn inappropriate(e: &Error) -> bool {
+    matches!(
+        e,
+        Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. }
+    )
+}
+
+fn interleaved(e: &Error) -> bool {
+    *e == Error::PeerMisbehaved(PeerMisbehaved::MessageInterleavedWithHandshakeMessage)
+}
+
+/// Calls once more, with a good close_notify of the peer there to be read.
+#[track_caller]
+fn assert_fails_again(
+    stream: &mut impl ShutdownExt,
+    wire: &Wire,
+    forge: &mut Forge,
+    context: &str,
+) {
+    wire.feed(&forge.close_notify());
+    for _ in 0..2 {
+        let again = assert_ready!(poll_while_woken(&mut spawn(
+            stream.shutdown_bidirectional()
+        )));
+        let error = again.and_then(Closed::require_clean);
+        assert!(error.is_err(), "{context}: {error:?} the second time");
+        assert!(!stream.received_close_notify(), "{context}");
+    }
+}
+
+fn case_by_case(mut test: impl FnMut(Case, &BadInput, Arrival, &str)) {
+    for case in CASES {
+        for input in INPUTS {
+            let len = (input.bytes)(&mut Rig::new(case).forge().2).len();
+            for way in Arrival::ways(len) {
+                let context = format!("{} {way:?} {case:?}", input.name);
+                test(case, input, way, &context);
+            }
+        }
+    }
+}
+
+/// Closes while `input` arrives, and returns how that ends.
+fn close_meanwhile(
+    stream: &mut impl ShutdownExt,
+    wire: &Wire,
+    forge: &mut Forge,
+    input: &BadInput,
+    way: Arrival,
+) -> ShutdownError {
+    let bytes = (input.bytes)(forge);
+    let mut close = spawn(stream.shutdown_bidirectional().no_deadline());
+    let mut poll = way.poll(&mut close, wire, &bytes);
+    if input.ends.is_eof() {
+        assert_pending!(poll, "{} before the end", input.name);
+        wire.at_end(Step::Zero);
+        assert!(close.is_woken());
+        poll = poll_while_woken(&mut close);
+    }
+    let result = assert_ready!(poll, "{} {way:?}", input.name);
+    (result.and_then(Closed::require_clean)).expect_err(input.name)
+}
+
+#[test]
+fn b20_bad_input_is_an_error_and_nothing_follows_our_close_notify() {
+    case_by_case(|case, input, way, context| {
+        let (mut stream, wire, mut forge) = Rig::new(case).forge();
+        let error = close_meanwhile(&mut stream, &wire, &mut forge, input, way);
+        input.ends.check(&error, context);
+        assert_fails_again(&mut stream, &wire, &mut forge, context);
+        forge.assert_only_close_notify(&wire.take_outbound());
+        assert_eq!(wire.counts().shutdowns, 0);
+    });
+}
+
+#[test]
+fn b20_so_it_is_after_a_close_notify_that_was_waited_for_and_on_a_graceful_stream() {
+    case_by_case(|case, input, way, context| {
+        let (mut stream, wire, mut forge) = Rig::new(case).map(GracefulStream::new).forge();
+        assert_ready!(spawn(stream.close_notify()).poll()).unwrap();
+        let error = close_meanwhile(&mut stream, &wire, &mut forge, input, way);
+        input.ends.check(&error, context);
+        assert_fails_again(&mut stream, &wire, &mut forge, context);
+        forge.assert_only_close_notify(&wire.take_outbound());
+    });
+}
+
+#[test]
+fn b20_behind_a_good_record_a_bad_header_is_named_in_every_build() {
+    let headers: [(Vec<u8>, fn(&Error) -> bool); 6] = [
+        (vec![0xff; 40], invalid_content_type),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
+            invalid_content_type,
+        ),
+        (vec![APPLICATION_DATA, 2, 0, 0, 20], |e| {
+            *e == Error::InvalidMessage(InvalidMessage::UnknownProtocolVersion)
+        }),
+        (vec![APPLICATION_DATA, 3, 3, 0xff, 0xff], |e| {
+            *e == Error::PeerSentOversizedRecord
+        }),
+        (plain_record(CHANGE_CIPHER_SPEC, &[1]), decrypt_error),
+        (
+            plain_record(ALERT, &[FATAL, HANDSHAKE_FAILURE]),
+            handshake_failure,
+        ),
+    ];
+    for case in CASES {
+        for (bad, expected) in &headers {
+            let good = Rig::new(case)
+                .forge()
+                .2
+                .seal(APPLICATION_DATA, b"good")
+                .len();
+            // The first read ends behind a whole header: rustls itself finds what is wrong with a
+            // part of one.
+            for cut in (5..=good).chain(good + 5..good + bad.len()) {
+                let (mut stream, wire, mut forge) = Rig::new(case).forge();
+                let bytes = [forge.seal(APPLICATION_DATA, b"good"), bad.clone()].concat();
+                let cut = Arrival::Cut(cut);
+                let mut close = spawn(stream.shutdown_bidirectional().no_deadline());
+                let error = assert_ready_err!(cut.poll(&mut close, &wire, &bytes));
+                drop(close);
+                let named = matches!(&error, ShutdownError::Tls(e) if expected(e));
+                assert!(named, "{bad:?} {cut:?} {case:?}: {error:?}");
+                assert_fails_again(&mut stream, &wire, &mut forge, "behind a good record");
+                forge.assert_only_close_notify(&wire.take_outbound());
+            }
+        }
+    }
+}
+
+#[test]
+fn b20_while_our_close_notify_is_blocked_nothing_else_is_written() {
+    for case in CASES {
+        for input in INPUTS {
+            for taken in [0, 1, 5, case.alert_len() - 1] {
+                for way in [Arrival::Whole, Arrival::ByteByByte] {
+                    let context = format!("{} {way:?} {case:?}, {taken} written", input.name);
+                    let (mut stream, wire, mut forge) = Rig::new(case).forge();
+                    if taken > 0 {
+                        wire.on_write([Step::Take(taken)]);
+                    }
+                    wire.every_write(Step::Block);
+                    blocked(&mut stream, &wire, &mut forge, (input, way), &context);
+                    wire.unblock_writes();
+                    assert_fails_again(&mut stream, &wire, &mut forge, &context);
+                    // What rustls has not failed on does not keep us from finishing our alert.
+                    let outbound = wire.take_outbound();
+                    match outbound.len() == taken {
+                        true => assert!(!input.ends.is_eof(), "{context}"),
+                        false => forge.assert_only_close_notify(&outbound),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Closes while `input` arrives and our close_notify is blocked.
+fn blocked(
+    stream: &mut tokio_rustls::TlsStream<Scripted>,
+    wire: &Wire,
+    forge: &mut Forge,
+    (input, way): (&BadInput, Arrival),
+    context: &str,
+) {
+    let bytes = (input.bytes)(forge);
+    let mut close = spawn(stream.shutdown_bidirectional().no_deadline());
+    let poll = way.poll(&mut close, wire, &bytes);
+    if input.ends.is_eof() {
+        wire.at_end(Step::Zero);
+        assert_pending!(
+            poll_while_woken(&mut close),
+            "{context}: ours can still go out"
+        );
+    } else {
+        input.ends.check(&assert_ready_err!(poll), context);
+    }
+}
+
+#[test]
+fn b21_a_fatal_alert_is_told_by_its_name() {
+    for case in CASES {
+        for encrypted in [true, false] {
+            let (mut stream, wire, mut forge) = Rig::new(case).forge();
+            wire.feed(&match encrypted {
+                true => forge.alert(FATAL, HANDSHAKE_FAILURE),
+                false => plain_record(ALERT, &[FATAL, HANDSHAKE_FAILURE]),
+            });
+            let error = assert_ready_err!(spawn(stream.shutdown_bidirectional()).poll());
+            let told = matches!(&error, ShutdownError::Tls(e) if handshake_failure(e));
+            assert!(told, "{error:?}");
+            let error = std::io::Error::from(error);
+            assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+            forge.assert_only_close_notify(&wire.take_outbound());
+        }
+    }
+}
