@@ -6,9 +6,9 @@
 //! turns it off. The server speaks at once behind its close_notify, so that the first line in the
 //! clear mostly comes glued to it: a stream that reads past close_notify would lose it.
 
-mod loopback;
+mod support;
 
-use std::{error::Error, io};
+use std::{error::Error, io, sync::Arc};
 
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader},
@@ -73,13 +73,16 @@ async fn client(tcp: TcpStream, connector: TlsConnector) -> Result<(), Box<dyn E
         ask(&mut stream, "clear", "who reads this?", "everybody").await?;
         ask(&mut stream, "clear", "STARTTLS", "go ahead").await?;
 
-        let tls = connector.connect(loopback::name(), aligned(stream)).await?;
+        let tls = connector
+            .connect(support::localhost(), aligned(stream))
+            .await?;
         let mut tls = BufReader::new(GracefulStream::new(tls));
         ask(&mut tls, "TLS", "and this?", "you and me").await?;
 
         let mut tls = tls.into_inner();
-        let closed = tls.shutdown_bidirectional().await?.require_clean()?;
+        let closed = tls.shutdown_bidirectional().await?;
         println!("TLS   {}", closed.peer());
+        closed.require_clean()?;
         stream = BufReader::new(tls.into_transport()?);
         expect(&mut stream, "clear", "in the clear again").await?;
     }
@@ -127,7 +130,9 @@ async fn server(tcp: TcpStream, acceptor: TlsAcceptor) -> io::Result<()> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let (connector, acceptor) = loopback::tls()?;
+    let (client_config, server_config) = support::configs()?;
+    let connector = TlsConnector::from(Arc::new(client_config));
+    let acceptor = TlsAcceptor::from(Arc::new(server_config));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let connect = TcpStream::connect(listener.local_addr()?);
     let (connected, accepted) = tokio::try_join!(connect, listener.accept())?;

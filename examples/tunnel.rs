@@ -10,9 +10,9 @@
 //! TLS stream, whose policy `Notify` sends close_notify and FIN and reads on; at the exit it turns
 //! into a FIN for the backend. The backend answers only then: nothing of the answer may get lost.
 
-mod loopback;
+mod support;
 
-use std::{error::Error, io, net::SocketAddr, process::ExitCode};
+use std::{error::Error, io, net::SocketAddr, process::ExitCode, sync::Arc};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
@@ -38,7 +38,7 @@ async fn join(tls: TlsStream<TcpStream>, mut plain: TcpStream) -> io::Result<boo
 
 async fn entry(plain: TcpStream, exit: SocketAddr, connector: TlsConnector) -> io::Result<bool> {
     let tcp = connect(exit).await?;
-    let tls = connector.connect(loopback::name(), tcp).await?;
+    let tls = connector.connect(support::localhost(), tcp).await?;
     join(tls.into(), plain).await
 }
 
@@ -102,7 +102,9 @@ async fn count(tasks: JoinSet<io::Result<bool>>) -> io::Result<usize> {
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let (connector, acceptor) = loopback::tls()?;
+    let (client_config, server_config) = support::configs()?;
+    let connector = TlsConnector::from(Arc::new(client_config));
+    let acceptor = TlsAcceptor::from(Arc::new(server_config));
     let bind = || TcpListener::bind("127.0.0.1:0");
     let (at_entry, at_exit, at_backend) = tokio::try_join!(bind(), bind(), bind())?;
     let addresses = [&at_entry, &at_exit, &at_backend].map(TcpListener::local_addr);
