@@ -7,14 +7,13 @@
 //! instead of a FIN, and a reset destroys what the server has not read yet. The client is told
 //! nothing of it.
 
+mod support;
+
 use std::{io, process::ExitCode, sync::Arc};
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
-use rustls::{
-    ClientConfig, HandshakeKind, RootCertStore, ServerConfig, SupportedProtocolVersion,
-    crypto::ring,
-    pki_types::{PrivatePkcs8KeyDer, ServerName},
-};
+use rustls::{HandshakeKind, SupportedProtocolVersion};
+use support::{configs_with_versions, localhost};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -110,7 +109,7 @@ impl Tally {
         version: &'static SupportedProtocolVersion,
         way: Way,
     ) -> Result<Self, Box<dyn std::error::Error>> {
-        let (client, server) = configs(version)?;
+        let (client, server) = configs_with_versions(&[version])?;
         let connector = TlsConnector::from(Arc::new(client));
         let acceptor = TlsAcceptor::from(Arc::new(server));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -133,8 +132,7 @@ impl Tally {
         for _ in 0..RUNS {
             let tcp = TcpStream::connect(address).await?;
             tcp.set_nodelay(true)?;
-            let name = ServerName::try_from("localhost")?;
-            let tls = connector.connect(name, tcp).await?;
+            let tls = connector.connect(localhost(), tcp).await?;
             let resumed = tls.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
             tally.resumed += usize::from(resumed);
             tally.told_ok += usize::from(way.upload(tls, &file).await.is_ok());
@@ -177,27 +175,6 @@ impl Tally {
             format!("{} of {}", self.resumed, RUNS - 1),
         ]
     }
-}
-
-/// A client that trusts the server's new certificate, both with the defaults of rustls: the server
-/// sends two tickets after a TLS 1.3 handshake, and the client keeps sessions in memory.
-fn configs(
-    version: &'static SupportedProtocolVersion,
-) -> Result<(ClientConfig, ServerConfig), Box<dyn std::error::Error>> {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-    let provider = Arc::new(ring::default_provider());
-    let server = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(&[version])?
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key.into())?;
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.into())?;
-    let client = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[version])?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok((client, server))
 }
 
 #[tokio::main]

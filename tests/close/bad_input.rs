@@ -9,7 +9,7 @@ use tokio_tls_shutdown::{
 };
 
 use crate::support::{
-    Arrival, CASES, Case, Forge, Rig, Scripted, Step, Wire,
+    Arrival, CASES, Forge, Rig, Scripted, Step, Wire,
     forge::{
         ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, CLOSE_NOTIFY, FATAL, HANDSHAKE,
         HANDSHAKE_FAILURE, WARNING, plain_record,
@@ -17,14 +17,16 @@ use crate::support::{
     poll_while_woken,
 };
 
+type Expected = fn(&Error) -> bool;
+
 /// What a bad input ends in.
 #[derive(Clone, Copy)]
 enum Ends {
     /// rustls fails, and does not want to tell the peer: the same error in every build.
-    With(fn(&Error) -> bool),
+    With(Expected),
     /// rustls wants to send a fatal alert behind our close_notify. Builds with debug assertions
     /// cannot tell the reason if it takes decryption, or a look into the middle of a record.
-    Refused(fn(&Error) -> bool),
+    Refused(Expected),
     /// The transport ends.
     Eof,
 }
@@ -312,17 +314,8 @@ fn assert_fails_again(
     }
 }
 
-fn case_by_case(mut test: impl FnMut(Case, &BadInput, Arrival, &str)) {
-    for case in CASES {
-        for input in INPUTS {
-            let len = (input.bytes)(&mut Rig::new(case).forge().2).len();
-            for way in Arrival::ways(len) {
-                let context = format!("{} {way:?} {case:?}", input.name);
-                test(case, input, way, &context);
-            }
-        }
-    }
-}
+/// Where every cut is tried already.
+const SOME_WAYS: [Arrival; 3] = [Arrival::Whole, Arrival::ByteByByte, Arrival::Cut(2)];
 
 /// Closes while `input` arrives, and returns how that ends.
 fn close_meanwhile(
@@ -347,31 +340,42 @@ fn close_meanwhile(
 
 #[test]
 fn b20_bad_input_is_an_error_and_nothing_follows_our_close_notify() {
-    case_by_case(|case, input, way, context| {
-        let (mut stream, wire, mut forge) = Rig::new(case).forge();
-        let error = close_meanwhile(&mut stream, &wire, &mut forge, input, way);
-        input.ends.check(&error, context);
-        assert_fails_again(&mut stream, &wire, &mut forge, context);
-        forge.assert_only_close_notify(&wire.take_outbound());
-        assert_eq!(wire.counts().shutdowns, 0);
-    });
+    for case in CASES {
+        for input in INPUTS {
+            let len = (input.bytes)(&mut Rig::new(case).forge().2).len();
+            for way in Arrival::ways(len) {
+                let context = format!("{} {way:?} {case:?}", input.name);
+                let (mut stream, wire, mut forge) = Rig::new(case).forge();
+                let error = close_meanwhile(&mut stream, &wire, &mut forge, input, way);
+                input.ends.check(&error, &context);
+                assert_fails_again(&mut stream, &wire, &mut forge, &context);
+                forge.assert_only_close_notify(&wire.take_outbound());
+                assert_eq!(wire.counts().shutdowns, 0);
+            }
+        }
+    }
 }
 
 #[test]
 fn b20_so_it_is_after_a_close_notify_that_was_waited_for_and_on_a_graceful_stream() {
-    case_by_case(|case, input, way, context| {
-        let (mut stream, wire, mut forge) = Rig::new(case).map(GracefulStream::new).forge();
-        assert_ready!(spawn(stream.close_notify()).poll()).unwrap();
-        let error = close_meanwhile(&mut stream, &wire, &mut forge, input, way);
-        input.ends.check(&error, context);
-        assert_fails_again(&mut stream, &wire, &mut forge, context);
-        forge.assert_only_close_notify(&wire.take_outbound());
-    });
+    for case in CASES {
+        for input in INPUTS {
+            for way in SOME_WAYS {
+                let context = format!("{} {way:?} {case:?}", input.name);
+                let (mut stream, wire, mut forge) = Rig::new(case).map(GracefulStream::new).forge();
+                assert_ready!(spawn(stream.close_notify()).poll()).unwrap();
+                let error = close_meanwhile(&mut stream, &wire, &mut forge, input, way);
+                input.ends.check(&error, &context);
+                assert_fails_again(&mut stream, &wire, &mut forge, &context);
+                forge.assert_only_close_notify(&wire.take_outbound());
+            }
+        }
+    }
 }
 
 #[test]
 fn b20_behind_a_good_record_a_bad_header_is_named_in_every_build() {
-    let headers: [(Vec<u8>, fn(&Error) -> bool); 6] = [
+    let headers: [(Vec<u8>, Expected); 6] = [
         (vec![0xff; 40], invalid_content_type),
         (
             b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
@@ -419,7 +423,7 @@ fn b20_while_our_close_notify_is_blocked_nothing_else_is_written() {
     for case in CASES {
         for input in INPUTS {
             for taken in [0, 1, 5, case.alert_len() - 1] {
-                for way in [Arrival::Whole, Arrival::ByteByByte] {
+                for way in SOME_WAYS {
                     let context = format!("{} {way:?} {case:?}, {taken} written", input.name);
                     let (mut stream, wire, mut forge) = Rig::new(case).forge();
                     if taken > 0 {

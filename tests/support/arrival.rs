@@ -9,6 +9,7 @@ use super::scripted::Wire;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
     Whole,
+    /// Longer inputs a few bytes at a time.
     ByteByByte,
     /// In two pieces, cut here.
     Cut(usize),
@@ -27,7 +28,7 @@ impl Arrival {
     fn pieces(self, bytes: &[u8]) -> Vec<&[u8]> {
         match self {
             Self::Whole => vec![bytes],
-            Self::ByteByByte => bytes.chunks(1).collect(),
+            Self::ByteByByte => bytes.chunks(1 + bytes.len() / 1024).collect(),
             Self::Cut(at) => {
                 let (first, second) = bytes.split_at(at);
                 vec![first, second]
