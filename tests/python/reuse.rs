@@ -11,7 +11,8 @@ use tokio_tls_shutdown::{GracefulStream, RecordAligned, ShutdownExt, ShutdownSta
 
 use crate::{
     python,
-    support::{CASES, Case, PemFiles, Role, Version, in_time, pair},
+    support::{CASES, Case, PemFiles, Role, in_time, pair},
+    version_name,
 };
 
 const RUNS: usize = 200;
@@ -68,10 +69,7 @@ async fn reuse(we_close_first: bool, glued: bool) {
             Role::Client => "server",
             Role::Server => "client",
         };
-        let version = match case.version {
-            Version::Tls12 => "TLSv1_2",
-            Version::Tls13 => "TLSv1_3",
-        };
+        let version = version_name(case.version);
         let first = if we_close_first { "them" } else { "us" };
         let how = if glued { "glued" } else { "socket" };
         let runs = RUNS.to_string();
