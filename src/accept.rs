@@ -18,7 +18,7 @@ use tokio_rustls::{
 };
 
 use crate::{
-    account::Ledger,
+    account::{Ledger, Role},
     handshake::{Handshake, HandshakeError, Terms},
     policy::ClosePolicy,
     resumption::ServerSessions,
@@ -120,10 +120,7 @@ impl GracefulAcceptor {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let (config, ledger) = self.open(&self.config);
-        let handshake = self
-            .terms
-            .handshake(TlsAcceptor::from(config).accept(io), ledger);
-        Accept { handshake }
+        self.shake_hands(TlsAcceptor::from(config).accept(io), ledger)
     }
 
     /// Goes on with a handshake of which the ClientHello has come, with a configuration that was
@@ -163,7 +160,15 @@ impl GracefulAcceptor {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let (config, ledger) = self.open(config);
-        let handshake = self.terms.handshake(start.into_stream(config), ledger);
+        self.shake_hands(start.into_stream(config), ledger)
+    }
+
+    fn shake_hands<IO>(
+        &self,
+        accept: tokio_rustls::Accept<IO>,
+        ledger: Option<Arc<dyn Ledger>>,
+    ) -> Accept<IO> {
+        let handshake = self.terms.handshake(Role::Server, accept, ledger);
         Accept { handshake }
     }
 

@@ -11,6 +11,7 @@ use crate::{
     error::ShutdownError,
     handshake::HandshakeError,
     machine,
+    observe::Observation,
     outcome::{Closed, PeerClose},
     tracker::{Side, Tracked},
 };
@@ -35,6 +36,13 @@ pub(crate) trait Ledger: fmt::Debug + Send + Sync {
     fn end(&self, end: End);
 }
 
+/// Which side of the connection we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Client,
+    Server,
+}
+
 /// How a connection has ended for those who count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -46,6 +54,34 @@ pub(crate) enum Outcome {
     Dropped,
     /// By its tracker.
     Ended,
+}
+
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+impl Role {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+}
+
+#[cfg(any(feature = "tracing", feature = "metrics"))]
+impl Outcome {
+    /// As [`CloseStats`](crate::CloseStats) names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Peer(PeerClose::CloseNotify) => "clean",
+            Self::Peer(PeerClose::Eof) => "eof",
+            Self::Peer(PeerClose::Reset) => "reset",
+            Self::Peer(PeerClose::TimedOut) => "timed_out",
+            Self::Peer(PeerClose::DiscardLimit) => "discard_limit",
+            Self::Peer(PeerClose::Assumed) | Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+            Self::Ended => "ended",
+        }
+    }
 }
 
 /// What is known of the end of one connection. Its sessions are told of a failure at once, and of
@@ -61,13 +97,15 @@ pub struct Account {
     ended: bool,
     discarded: u64,
     told: Option<End>,
+    role: Role,
+    observation: Observation,
 }
 
 impl Account {
-    pub(crate) fn new(sessions: Option<Arc<dyn Ledger>>, tracked: Option<Tracked>) -> Self {
+    pub(crate) fn new(role: Role) -> Self {
         Self {
-            sessions,
-            tracked,
+            sessions: None,
+            tracked: None,
             closing: false,
             sent: false,
             peer: None,
@@ -75,7 +113,14 @@ impl Account {
             ended: false,
             discarded: 0,
             told: None,
+            role,
+            observation: Observation::default(),
         }
+    }
+
+    /// Sets who keeps the sessions of the connection.
+    pub(crate) fn keep(&mut self, sessions: Arc<dyn Ledger>) {
+        self.sessions = Some(sessions);
     }
 
     pub(crate) fn track(&mut self, tracked: Tracked) {
@@ -117,6 +162,7 @@ impl Account {
 
     /// A bidirectional close has ended.
     pub(crate) fn closed(&mut self, closed: Closed) {
+        self.observation.ends();
         self.discarded = self.discarded.saturating_add(closed.discarded());
         self.peer_closed(closed.peer());
     }
@@ -128,13 +174,25 @@ impl Account {
         memory: machine::Memory,
     ) {
         self.closing |= memory.is_closing();
+        self.observation.begins();
         if memory.is_closed() {
             self.sent();
         }
         if let Some(how) = memory.peer_close() {
             self.peer_closed(how);
         }
-        if let Poll::Ready(Err(ShutdownError::Tls(_))) = poll {
+        match poll {
+            Poll::Ready(Ok(())) => self.observation.ends(),
+            Poll::Ready(Err(e)) => self.close_failed(e),
+            Poll::Pending => {}
+        }
+    }
+
+    /// A close has failed, or its time has run out.
+    pub(crate) fn close_failed(&mut self, error: &ShutdownError) {
+        self.observation.ends();
+        self.observation.fails(error);
+        if let ShutdownError::Tls(_) = error {
             self.failed();
         }
     }
@@ -142,6 +200,7 @@ impl Account {
     /// Reading or writing has failed.
     pub(crate) fn io_failed(&mut self, error: &io::Error) {
         if is_tls_failure(error) {
+            self.observation.fails(error);
             self.failed();
         } else if let Some(how) = end_of_transport(error) {
             self.peer_closed(how);
@@ -150,6 +209,7 @@ impl Account {
 
     /// The connection has ended before it was one.
     pub(crate) fn handshake_failed(&mut self, error: &HandshakeError) {
+        self.observation.fails(error);
         match error {
             HandshakeError::TimedOut => self.peer_closed(PeerClose::TimedOut),
             HandshakeError::Stopped => self.ended = true,
@@ -211,8 +271,10 @@ impl Drop for Account {
                 false => End::Dropped,
             });
         }
+        let outcome = self.outcome();
         if let Some(tracked) = &self.tracked {
-            tracked.leave(self.outcome(), self.discarded);
+            tracked.leave(outcome, self.discarded);
         }
+        self.observation.tell(self.role, outcome, self.discarded);
     }
 }

@@ -9,7 +9,12 @@ use std::{
 use pin_project_lite::pin_project;
 
 use crate::{
-    deadline::Deadline, drive::CloseProgress, error::ShutdownError, machine::Goal, session::Session,
+    deadline::Deadline,
+    drive::CloseProgress,
+    error::ShutdownError,
+    machine::Goal,
+    observe::{self, Observation},
+    session::Session,
 };
 
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
@@ -23,6 +28,7 @@ pin_project! {
         #[pin]
         deadline: Deadline,
         ended: bool,
+        observation: Observation,
     }
 }
 
@@ -34,6 +40,7 @@ impl<'a, S: Session> Call<'a, S> {
             progress: CloseProgress::new(),
             deadline: Deadline::new(Some(DEFAULT_DEADLINE)),
             ended: false,
+            observation: Observation::default(),
         }
     }
 
@@ -59,6 +66,7 @@ impl<'a, S: Session> Call<'a, S> {
         tell: impl FnOnce(&CloseProgress, &mut S) -> T,
     ) -> Poll<Result<T, ShutdownError>> {
         let this = self.project();
+        this.observation.begins();
         let result = match this.progress.poll(cx, *this.stream, goal, this.last) {
             Poll::Ready(result) => result,
             Poll::Pending => match this.deadline.poll_elapsed(cx) {
@@ -67,6 +75,19 @@ impl<'a, S: Session> Call<'a, S> {
             },
         };
         *this.ended = true;
+        if let (Err(e), Some(account)) = (&result, this.stream.account()) {
+            account.close_failed(e);
+        }
+        if observe::WANTED && this.stream.account().is_none() {
+            this.observation.ends();
+            if let Err(e) = &result {
+                this.observation.fails(e);
+            }
+            let outcome = this.progress.outcome(result.is_err());
+            let discarded = this.progress.bytes_discarded();
+            this.observation
+                .tell(this.stream.role(), outcome, discarded);
+        }
         Poll::Ready(result.map(|()| tell(this.progress, *this.stream)))
     }
 }

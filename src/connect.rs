@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
+    account::Role,
     handshake::{Handshake, HandshakeError, Terms},
     policy::ClosePolicy,
     resumption::ClientSessions,
@@ -142,7 +143,8 @@ impl GracefulConnector {
         let connector = TlsConnector::from(config);
         #[cfg(feature = "early-data")]
         let connector = connector.early_data(self.early_data);
-        let handshake = self.terms.handshake(connector.connect(name, io), ledger);
+        let connect = connector.connect(name, io);
+        let handshake = self.terms.handshake(Role::Client, connect, ledger);
         Connect { handshake }
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    account::Account,
+    account::{Account, Outcome},
     error::ShutdownError,
     framing::Framing,
     machine::{self, Done, Goal, Machine, Want},
@@ -118,6 +118,19 @@ impl CloseProgress {
             account.closed(closed);
         }
         closed
+    }
+
+    /// Returns what a call has come to, for those who count.
+    pub(crate) fn outcome(&self, failed: bool) -> Outcome {
+        match self.machine.peer_close() {
+            _ if failed => Outcome::Failed,
+            Some(how) => Outcome::Peer(how),
+            None => Outcome::Sent,
+        }
+    }
+
+    pub(crate) fn bytes_discarded(&self) -> u64 {
+        self.machine.bytes_discarded()
     }
 
     /// Tells whether the peer has sent anything during the last poll.

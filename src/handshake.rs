@@ -14,8 +14,9 @@ use std::{
 use pin_project_lite::pin_project;
 
 use crate::{
-    account::{Account, Ledger},
+    account::{Account, Ledger, Role},
     deadline::Deadline,
+    observe,
     policy::ClosePolicy,
     session::Session,
     stream::GracefulStream,
@@ -38,14 +39,25 @@ impl Terms {
     };
 
     /// Bounds the handshake `inner`, whose sessions `ledger` keeps.
-    pub(crate) fn handshake<F>(&self, inner: F, ledger: Option<Arc<dyn Ledger>>) -> Handshake<F> {
-        let tracked = self.tracker.as_ref().map(CloseTracker::track);
-        let wanted = ledger.is_some() || tracked.is_some();
+    pub(crate) fn handshake<F>(
+        &self,
+        role: Role,
+        inner: F,
+        ledger: Option<Arc<dyn Ledger>>,
+    ) -> Handshake<F> {
+        let wanted = ledger.is_some() || self.tracker.is_some() || observe::WANTED;
+        let mut account = wanted.then(|| Account::new(role));
+        if let (Some(account), Some(ledger)) = (&mut account, ledger) {
+            account.keep(ledger);
+        }
+        if let (Some(account), Some(tracker)) = (&mut account, &self.tracker) {
+            account.track(tracker.track());
+        }
         Handshake {
             inner,
             deadline: Deadline::new(self.handshake_deadline),
             policy: self.policy,
-            account: wanted.then(|| Account::new(ledger, tracked)),
+            account,
         }
     }
 }
@@ -86,13 +98,11 @@ where
         let account = this.account.take();
         Poll::Ready(match result {
             Ok(mut inner) => {
-                let resumed = inner.is_resumed();
-                let mut stream = GracefulStream::new(inner);
-                stream.set_policy(*this.policy);
-                if let Some(account) = account {
-                    account.established(resumed);
-                    stream.set_account(account);
+                if let Some(account) = &account {
+                    account.established(inner.is_resumed());
                 }
+                let mut stream = GracefulStream::with_account(inner, account);
+                stream.set_policy(*this.policy);
                 Ok(stream)
             }
             Err(e) => {

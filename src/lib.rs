@@ -94,6 +94,7 @@ mod handle;
 mod handshake;
 mod linger;
 mod machine;
+mod observe;
 mod outcome;
 mod policy;
 mod record;

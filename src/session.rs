@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{TlsStream, client, server};
 
 use crate::{
-    account::Account,
+    account::{Account, Role},
     drive::Memory,
     framing::{BadRecord, Framing, Rules},
 };
@@ -93,6 +93,9 @@ pub trait Session {
 
     /// Returns how many TLS 1.3 tickets have come on this connection.
     fn tickets(&mut self) -> u32;
+
+    /// Returns which side we are.
+    fn role(&mut self) -> Role;
 
     /// Tells whether the handshake has resumed a session.
     fn is_resumed(&mut self) -> bool;
@@ -388,6 +391,13 @@ impl<S: Split> Session for S {
         match self.split().1 {
             Tls::Client(c) => c.tls13_tickets_received(),
             Tls::Server(_) => 0,
+        }
+    }
+
+    fn role(&mut self) -> Role {
+        match self.split().1 {
+            Tls::Client(_) => Role::Client,
+            Tls::Server(_) => Role::Server,
         }
     }
 

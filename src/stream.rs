@@ -9,12 +9,13 @@ use std::{
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
-    account::Account,
+    account::{Account, Role},
     drive::{CloseProgress, Memory},
     error::ShutdownError,
     framing::Framing,
     linger::{Bounds, Linger},
     machine::Goal,
+    observe,
     outcome::{Closed, PeerClose, ShutdownState},
     policy::ClosePolicy,
     record::RecordAligned,
@@ -92,14 +93,27 @@ enum Fin {
 impl<S> GracefulStream<S> {
     /// Wraps a stream whose handshake is finished and that nobody has closed.
     #[must_use]
-    pub const fn new(stream: S) -> Self {
+    pub fn new(mut stream: S) -> Self
+    where
+        S: Session,
+    {
+        let account = observe::WANTED.then(|| Account::new(stream.role()));
+        Self::with_account(stream, account)
+    }
+
+    pub(crate) fn with_account(stream: S, account: Option<Account>) -> Self {
         Self {
             stream,
             memory: Memory::NEW,
             quiet_policy: false,
             fin: Fin::NotBegun,
             failure: None,
-            extras: None,
+            extras: account.map(|account| {
+                Box::new(Extras {
+                    linger: None,
+                    account: Some(account),
+                })
+            }),
         }
     }
 
@@ -218,10 +232,9 @@ impl<S: Session> GracefulStream<S> {
 
     /// Counts the stream as one of `tracker`'s until it is dropped.
     pub fn track(&mut self, tracker: &CloseTracker) {
-        let extras = self.extras.get_or_insert_default();
-        let account = extras
-            .account
-            .get_or_insert_with(|| Account::new(None, None));
+        let role = self.stream.role();
+        let account = &mut self.extras.get_or_insert_default().account;
+        let account = account.get_or_insert_with(|| Account::new(role));
         account.track(tracker.track());
     }
 
@@ -240,11 +253,6 @@ impl<S: Session> GracefulStream<S> {
             io::ErrorKind::ConnectionAborted,
             "the stream was ended by a drain",
         ))
-    }
-
-    /// Opens the account of the connection.
-    pub(crate) fn set_account(&mut self, account: Account) {
-        self.extras.get_or_insert_default().account = Some(account);
     }
 
     /// Reads until there is something to read, without tokio-rustls: it would answer a bad record
@@ -364,6 +372,10 @@ impl<S: Session> Session for GracefulStream<S> {
 
     fn poll_close_transport(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_close_transport(cx)
+    }
+
+    fn role(&mut self) -> Role {
+        self.stream.role()
     }
 
     fn is_resumed(&mut self) -> bool {

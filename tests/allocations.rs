@@ -1,4 +1,7 @@
 //! What a close allocates: what rustls itself does for it, and nothing else.
+//!
+//! Not with the feature `metrics`: its labels are allocated.
+#![cfg(not(feature = "metrics"))]
 
 mod support;
 

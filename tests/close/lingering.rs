@@ -7,7 +7,9 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
-use tokio_tls_shutdown::{ClosePolicy, GracefulStream, PeerClose, tokio_rustls::TlsStream};
+use tokio_tls_shutdown::{
+    ClosePolicy, GracefulStream, PeerClose, ShutdownExt, tokio_rustls::TlsStream,
+};
 
 use crate::support::{CASES, Case, Rig, Scripted, Step, forge};
 
@@ -15,7 +17,7 @@ const IDLE: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(30);
 const LIMIT: u64 = 100_000;
 
-fn lingering<S>(stream: S) -> GracefulStream<S> {
+fn lingering<S: ShutdownExt>(stream: S) -> GracefulStream<S> {
     let mut stream = GracefulStream::new(stream);
     stream.set_policy(ClosePolicy::Linger {
         idle: IDLE,
