@@ -57,7 +57,7 @@ async fn d01_neither_call_closes_the_transport_however_it_ends() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn d01_the_transport_carries_other_bytes_both_ways_afterwards() {
     for case in CASES {
         for pipe in PIPES {
@@ -77,15 +77,15 @@ async fn d01_the_transport_carries_other_bytes_both_ways_afterwards() {
 /// Closes both at once, and asserts that each has thrown away `discarded` bytes.
 async fn close_both(ours: &mut Tls, theirs: &mut Tls, discarded: u64) {
     let (ours, theirs) = tokio::join!(
-        ours.shutdown_bidirectional().no_deadline(),
-        theirs.shutdown_bidirectional().no_deadline(),
+        ours.shutdown_bidirectional(),
+        theirs.shutdown_bidirectional(),
     );
     for closed in [ours.unwrap(), theirs.unwrap()] {
         assert_eq!((closed.is_clean(), closed.discarded()), (true, discarded));
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn b26_two_peers_with_full_buffers_close_at_once_over_pipes_of_any_size() {
     for case in CASES {
         for pipe in PIPES {
@@ -97,7 +97,7 @@ async fn b26_two_peers_with_full_buffers_close_at_once_over_pipes_of_any_size() 
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_to_the_end_gets_all_before_the_close_is_clean() {
     for case in CASES {
         for pipe in PIPES {
@@ -105,7 +105,7 @@ async fn a_peer_that_reads_to_the_end_gets_all_before_the_close_is_clean() {
             let data: Vec<u8> = (0..40_000_u32).map(|n| n.to_le_bytes()[0]).collect();
             let upload = async {
                 ours.write_all(&data).await.unwrap();
-                ours.shutdown_bidirectional().no_deadline().await.unwrap()
+                ours.shutdown_bidirectional().await.unwrap()
             };
             let reader = async {
                 let mut got = Vec::new();
@@ -156,8 +156,8 @@ where
     ours.write_all(&[7; 2000]).await.unwrap();
     theirs.write_all(&[7; 2000]).await.unwrap();
     let (inner, inner_of_theirs) = tokio::join!(
-        ours.shutdown_bidirectional().no_deadline(),
-        theirs.shutdown_bidirectional().no_deadline(),
+        ours.shutdown_bidirectional(),
+        theirs.shutdown_bidirectional(),
     );
     for closed in [inner.unwrap(), inner_of_theirs.unwrap()] {
         assert_eq!((closed.is_clean(), closed.discarded()), (true, 2000));
@@ -165,15 +165,15 @@ where
     let (ours, theirs) = (ours.get_mut().0, theirs.get_mut().0);
     assert!(!ours.received_close_notify(), "the outer one is open");
     let (outer, outer_of_theirs) = tokio::join!(
-        ours.shutdown_bidirectional().no_deadline(),
-        theirs.shutdown_bidirectional().no_deadline(),
+        ours.shutdown_bidirectional(),
+        theirs.shutdown_bidirectional(),
     );
     for closed in [outer.unwrap(), outer_of_theirs.unwrap()] {
         assert_eq!((closed.is_clean(), closed.discarded()), (true, 0));
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn d08_tls_inside_tls_closes_from_the_inside_out() {
     for case in CASES {
         for pipe in PIPES {
@@ -184,7 +184,7 @@ async fn d08_tls_inside_tls_closes_from_the_inside_out() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn d08_the_inner_close_waits_while_the_outer_stream_is_blocked_and_can_be_dropped() {
     for case in CASES {
         // Too small for the inner alert within a record of the outer.
@@ -212,7 +212,7 @@ async fn d08_the_inner_close_waits_while_the_outer_stream_is_blocked_and_can_be_
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn d08_behind_the_close_of_the_outer_stream_the_inner_one_cannot_be_sent() {
     for case in CASES {
         for pipe in PIPES {
@@ -240,7 +240,7 @@ async fn d08_behind_the_close_of_the_outer_stream_the_inner_one_cannot_be_sent()
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn d08_the_end_of_the_outer_stream_is_no_clean_end_of_the_inner_one() {
     for case in CASES {
         for outer_is_clean in [true, false] {
