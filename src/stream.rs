@@ -36,7 +36,9 @@ use crate::{
 ///   shutdown](Self::set_quiet_shutdown);
 /// - reading after close_notify, which never writes an alert behind it, and never panics on a bad
 ///   record;
-/// - [`into_transport`](Self::into_transport), for a transport that outlives TLS.
+/// - [`into_transport`](Self::into_transport), for a transport that outlives TLS;
+/// - sessions that live and die with it, if a [`GracefulConnector`](crate::GracefulConnector) or
+///   [`GracefulAcceptor`](crate::GracefulAcceptor) has made it, and a place in a [`CloseTracker`].
 ///
 /// [`ShutdownExt`](crate::ShutdownExt) works on it as on the stream inside. Reading and writing
 /// pass through: no copy, no allocation.
@@ -128,7 +130,8 @@ impl<S> GracefulStream<S> {
         &mut self.stream
     }
 
-    /// Returns the stream inside, and forgets what is known of its close.
+    /// Returns the stream inside, and forgets what is known of its close: unless it was closed, its
+    /// sessions and its tracker take it as dropped.
     #[must_use]
     pub fn into_inner(self) -> S {
         self.stream

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Condvar, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -15,7 +15,7 @@ use rustls::{
         Tls13ClientSessionValue,
     },
     pki_types::{ServerName, UnixTime},
-    server::StoresServerSessions,
+    server::{ServerSessionMemoryCache, StoresServerSessions},
     time_provider::TimeProvider,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -116,6 +116,119 @@ async fn a_store_of_a_client_that_panics_only_costs_the_resumption() {
         for _ in 0..2 {
             assert!(!resumes(&connector, &acceptor).await, "{kind:?}");
             drop(meet(&connector, &acceptor).await);
+        }
+    }
+}
+
+/// Blocks the first who puts something, until it is opened.
+#[derive(Debug)]
+struct Gate {
+    inner: Arc<ServerSessionMemoryCache>,
+    clients: ClientSessionMemoryCache,
+    visitors: Mutex<usize>,
+    opened: (Mutex<bool>, Condvar),
+}
+
+impl Gate {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            inner: ServerSessionMemoryCache::new(32),
+            clients: ClientSessionMemoryCache::new(32),
+            visitors: Mutex::new(0),
+            opened: (Mutex::new(false), Condvar::new()),
+        })
+    }
+
+    fn pass(&self) {
+        let first = {
+            let mut visitors = self.visitors.lock().unwrap();
+            *visitors += 1;
+            *visitors == 1
+        };
+        if first {
+            let (opened, changed) = &self.opened;
+            let opened = opened.lock().unwrap();
+            drop(changed.wait_while(opened, |opened| !*opened).unwrap());
+        }
+    }
+
+    async fn is_blocking(&self) {
+        while *self.visitors.lock().unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn open(&self) {
+        *self.opened.0.lock().unwrap() = true;
+        self.opened.1.notify_all();
+    }
+}
+
+impl StoresServerSessions for Gate {
+    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
+        self.pass();
+        self.inner.put(key, value)
+    }
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.inner.get(key)
+    }
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.inner.take(key)
+    }
+    fn can_cache(&self) -> bool {
+        true
+    }
+}
+
+impl ClientSessionStore for Gate {
+    fn set_kx_hint(&self, name: ServerName<'static>, group: NamedGroup) {
+        self.clients.set_kx_hint(name, group);
+    }
+    fn kx_hint(&self, name: &ServerName<'_>) -> Option<NamedGroup> {
+        self.clients.kx_hint(name)
+    }
+    fn set_tls12_session(&self, name: ServerName<'static>, value: Tls12ClientSessionValue) {
+        self.pass();
+        self.clients.set_tls12_session(name, value);
+    }
+    fn tls12_session(&self, name: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.clients.tls12_session(name)
+    }
+    fn remove_tls12_session(&self, name: &ServerName<'static>) {
+        self.clients.remove_tls12_session(name);
+    }
+    fn insert_tls13_ticket(&self, name: ServerName<'static>, value: Tls13ClientSessionValue) {
+        self.pass();
+        self.clients.insert_tls13_ticket(name, value);
+    }
+    fn take_tls13_ticket(&self, name: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.clients.take_tls13_ticket(name)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_blocks_one_connection_holds_up_no_other() {
+    for kind in [Kind::Tls12Id, Kind::Tls13Stateful] {
+        for of_the_server in [false, true] {
+            let gate = Gate::new();
+            let mut connector = GracefulConnector::new(kind.client());
+            let mut acceptor = GracefulAcceptor::new(kind.server());
+            if of_the_server {
+                let store: Arc<dyn StoresServerSessions> = Arc::<Gate>::clone(&gate);
+                acceptor = acceptor.with_sessions(ServerSessions::new(store));
+            } else {
+                let store: Arc<dyn ClientSessionStore> = Arc::<Gate>::clone(&gate);
+                connector = connector.with_sessions(ClientSessions::staged(store));
+            }
+            let (also_connector, also_acceptor) = (connector.clone(), acceptor.clone());
+            let blocked =
+                tokio::spawn(async move { resumes(&also_connector, &also_acceptor).await });
+            gate.is_blocking().await;
+            for _ in 0..3 {
+                resumes(&connector, &acceptor).await;
+            }
+            gate.open();
+            blocked.await.unwrap();
         }
     }
 }

@@ -3,16 +3,22 @@
 use std::sync::Arc;
 
 use rustls::{client::ClientSessionMemoryCache, server::ServerSessionMemoryCache};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 use tokio_tls_shutdown::{
     ClosePolicy, GracefulAcceptor, GracefulConnector, ShutdownExt, ShutdownState,
     resumption::{ClientSessions, Retention, ServerSessions},
     tokio_rustls::rustls,
 };
 
-use crate::site::{
-    ClientStream, KINDS, Kind, ServerStream, close, fail_after_bad_record_from_client,
-    fail_after_bad_record_from_server, meet, resumes, shake_hands, write_bad_record,
+use crate::{
+    site::{
+        ClientStream, KINDS, Kind, ServerStream, close, fail_after_bad_record_from_client,
+        fail_after_bad_record_from_server, meet, resumes, shake_hands, write_bad_record,
+    },
+    support::pair::name,
 };
 
 const RETENTIONS: [Retention; 3] = [
@@ -262,6 +268,39 @@ async fn e02_a_client_that_only_writes_needs_a_bidirectional_close_in_tls13() {
             assert_eq!(resumed, expected, "{kind:?} {bidirectional}");
         }
     }
+}
+
+/// Over TCP, where unread tickets would reset the connection.
+#[tokio::test]
+async fn e02_a_client_that_only_writes_resumes_500_times_of_500() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = GracefulAcceptor::new(Kind::Tls13Stateful.server());
+    let serve = tokio::spawn(async move {
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            tcp.set_nodelay(true).unwrap();
+            let mut tls = acceptor.accept(tcp).await.unwrap();
+            let mut upload = Vec::new();
+            tls.read_to_end(&mut upload).await.unwrap();
+            assert_eq!(upload, b"one line for the log");
+            tls.shutdown().await.unwrap();
+        }
+    });
+    let sessions = ClientSessions::in_memory(1);
+    let connector = GracefulConnector::new(Kind::Tls13Stateful.client());
+    let connector = connector.with_sessions(sessions.clone());
+    for attempt in 0..501 {
+        let tcp = TcpStream::connect(address).await.unwrap();
+        tcp.set_nodelay(true).unwrap();
+        let mut tls = connector.connect(name(), tcp).await.unwrap();
+        assert_eq!(tls.is_resumed(), attempt > 0, "{attempt}");
+        tls.write_all(b"one line for the log").await.unwrap();
+        let closed = tls.shutdown_bidirectional().await.unwrap();
+        assert_eq!((closed.is_clean(), closed.tickets()), (true, 2));
+    }
+    assert_eq!(sessions.stats().resumed, 500);
+    serve.abort();
 }
 
 #[tokio::test(start_paused = true)]
