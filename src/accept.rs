@@ -1,15 +1,7 @@
 //! `GracefulAcceptor`: everything that a server's connections have in common.
 
-use std::{
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{fmt, sync::Arc};
 
-use pin_project_lite::pin_project;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{
@@ -19,14 +11,11 @@ use tokio_rustls::{
 
 use crate::{
     account::{Ledger, Role},
-    handshake::{Handshake, HandshakeError, Terms},
-    policy::ClosePolicy,
+    handshake::{Terms, handshake_future, terms},
     resumption::ServerSessions,
-    stream::GracefulStream,
-    tracker::CloseTracker,
 };
 
-/// Makes [`GracefulStream`]s of a server: a configuration, the sessions that clients can resume,
+/// Makes [`GracefulStream`](crate::GracefulStream)s of a server: a configuration, the sessions that clients can resume,
 /// what `shutdown()` does, and a deadline for the handshake.
 ///
 /// Cheap to clone; make one, and share it. A function of a transport: accept loops are somebody
@@ -62,7 +51,7 @@ pub struct GracefulAcceptor {
 }
 
 impl GracefulAcceptor {
-    /// Makes an acceptor whose streams close with [`ClosePolicy::Notify`], with 10 seconds for the
+    /// Makes an acceptor whose streams close with [`ClosePolicy::Notify`](crate::ClosePolicy::Notify), with 10 seconds for the
     /// handshake, and with the sessions of `config`, which know nothing of how a connection ends.
     #[must_use]
     pub fn new(config: Arc<ServerConfig>) -> Self {
@@ -80,27 +69,7 @@ impl GracefulAcceptor {
         self
     }
 
-    /// Sets what `shutdown()` does on the streams.
-    #[must_use]
-    pub fn with_policy(mut self, policy: ClosePolicy) -> Self {
-        self.terms.policy = policy;
-        self
-    }
-
-    /// Sets how long a handshake may take; `None` waits for as long as it takes, and needs no
-    /// timer of the runtime.
-    #[must_use]
-    pub fn with_handshake_deadline(mut self, after: Option<Duration>) -> Self {
-        self.terms.handshake_deadline = after;
-        self
-    }
-
-    /// Tracks the connections from their handshake until they are dropped.
-    #[must_use]
-    pub fn with_tracker(mut self, tracker: &CloseTracker) -> Self {
-        self.terms.tracker = Some(tracker.clone());
-        self
-    }
+    terms!();
 
     /// Shakes hands with a client over `io`.
     ///
@@ -110,7 +79,7 @@ impl GracefulAcceptor {
     ///
     /// # Errors
     ///
-    /// The future returns a [`HandshakeError`].
+    /// The future returns a [`HandshakeError`](crate::HandshakeError).
     ///
     /// # Panics
     ///
@@ -201,25 +170,7 @@ impl fmt::Debug for GracefulAcceptor {
     }
 }
 
-pin_project! {
+handshake_future! {
     /// Future of [`GracefulAcceptor::accept`] and [`GracefulAcceptor::accept_start`].
-    #[must_use = "futures do nothing unless polled"]
-    pub struct Accept<IO> {
-        #[pin]
-        handshake: Handshake<tokio_rustls::Accept<IO>>,
-    }
-}
-
-impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Accept<IO> {
-    type Output = Result<GracefulStream<TlsStream<IO>>, HandshakeError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().handshake.poll(cx)
-    }
-}
-
-impl<IO> fmt::Debug for Accept<IO> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Accept").finish_non_exhaustive()
-    }
+    Accept: tokio_rustls::Accept<IO> => TlsStream<IO>
 }

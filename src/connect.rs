@@ -1,29 +1,18 @@
 //! `GracefulConnector`: everything that a client's connections have in common.
 
-use std::{
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{fmt, sync::Arc};
 
-use pin_project_lite::pin_project;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     account::Role,
-    handshake::{Handshake, HandshakeError, Terms},
-    policy::ClosePolicy,
+    handshake::{Terms, handshake_future, terms},
     resumption::ClientSessions,
-    stream::GracefulStream,
-    tracker::CloseTracker,
 };
 
-/// Makes [`GracefulStream`]s of a client: a configuration, the sessions to resume, what
+/// Makes [`GracefulStream`](crate::GracefulStream)s of a client: a configuration, the sessions to resume, what
 /// `shutdown()` does, and a deadline for the handshake.
 ///
 /// Cheap to clone; make one, and share it. A function of a transport: how that is connected is
@@ -59,7 +48,7 @@ pub struct GracefulConnector {
 }
 
 impl GracefulConnector {
-    /// Makes a connector whose streams close with [`ClosePolicy::Notify`], with 10 seconds for the
+    /// Makes a connector whose streams close with [`ClosePolicy::Notify`](crate::ClosePolicy::Notify), with 10 seconds for the
     /// handshake, and with the sessions of `config`, which know nothing of how a connection ends.
     #[must_use]
     pub fn new(config: Arc<ClientConfig>) -> Self {
@@ -79,20 +68,7 @@ impl GracefulConnector {
         self
     }
 
-    /// Sets what `shutdown()` does on the streams.
-    #[must_use]
-    pub fn with_policy(mut self, policy: ClosePolicy) -> Self {
-        self.terms.policy = policy;
-        self
-    }
-
-    /// Sets how long a handshake may take; `None` waits for as long as it takes, and needs no
-    /// timer of the runtime.
-    #[must_use]
-    pub fn with_handshake_deadline(mut self, after: Option<Duration>) -> Self {
-        self.terms.handshake_deadline = after;
-        self
-    }
+    terms!();
 
     /// Sends what is written first as early data (0-RTT) where a session allows that, as
     /// [`TlsConnector::early_data`] does. The configuration must
@@ -108,13 +84,6 @@ impl GracefulConnector {
         self
     }
 
-    /// Tracks the connections from their handshake until they are dropped.
-    #[must_use]
-    pub fn with_tracker(mut self, tracker: &CloseTracker) -> Self {
-        self.terms.tracker = Some(tracker.clone());
-        self
-    }
-
     /// Shakes hands with the server `name` over `io`.
     ///
     /// # Cancel safety
@@ -123,7 +92,7 @@ impl GracefulConnector {
     ///
     /// # Errors
     ///
-    /// The future returns a [`HandshakeError`].
+    /// The future returns a [`HandshakeError`](crate::HandshakeError).
     ///
     /// # Panics
     ///
@@ -164,25 +133,7 @@ impl fmt::Debug for GracefulConnector {
     }
 }
 
-pin_project! {
+handshake_future! {
     /// Future of [`GracefulConnector::connect`].
-    #[must_use = "futures do nothing unless polled"]
-    pub struct Connect<IO> {
-        #[pin]
-        handshake: Handshake<tokio_rustls::Connect<IO>>,
-    }
-}
-
-impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Connect<IO> {
-    type Output = Result<GracefulStream<TlsStream<IO>>, HandshakeError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.project().handshake.poll(cx)
-    }
-}
-
-impl<IO> fmt::Debug for Connect<IO> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connect").finish_non_exhaustive()
-    }
+    Connect: tokio_rustls::Connect<IO> => TlsStream<IO>
 }

@@ -62,6 +62,68 @@ impl Terms {
     }
 }
 
+/// The settings that connector and acceptor have in common.
+macro_rules! terms {
+    () => {
+        /// Sets what `shutdown()` does on the streams.
+        #[must_use]
+        pub fn with_policy(mut self, policy: $crate::ClosePolicy) -> Self {
+            self.terms.policy = policy;
+            self
+        }
+
+        /// Sets how long a handshake may take; `None` waits for as long as it takes, and needs no
+        /// timer of the runtime.
+        #[must_use]
+        pub fn with_handshake_deadline(mut self, after: Option<std::time::Duration>) -> Self {
+            self.terms.handshake_deadline = after;
+            self
+        }
+
+        /// Tracks the connections from their handshake until they are dropped.
+        #[must_use]
+        pub fn with_tracker(mut self, tracker: &$crate::CloseTracker) -> Self {
+            self.terms.tracker = Some(tracker.clone());
+            self
+        }
+    };
+}
+
+pub(crate) use terms;
+
+/// A future of one kind of handshake.
+macro_rules! handshake_future {
+    ($(#[$doc:meta])* $Name:ident: $Inner:ty => $Stream:ty) => {
+        pin_project_lite::pin_project! {
+            $(#[$doc])*
+            #[must_use = "futures do nothing unless polled"]
+            pub struct $Name<IO> {
+                #[pin]
+                handshake: $crate::handshake::Handshake<$Inner>,
+            }
+        }
+
+        impl<IO: AsyncRead + AsyncWrite + Unpin> Future for $Name<IO> {
+            type Output = Result<$crate::GracefulStream<$Stream>, $crate::HandshakeError>;
+
+            fn poll(
+                self: std::pin::Pin<&mut Self>,
+                cx: &mut std::task::Context<'_>,
+            ) -> std::task::Poll<Self::Output> {
+                self.project().handshake.poll(cx)
+            }
+        }
+
+        impl<IO> fmt::Debug for $Name<IO> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($Name)).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+pub(crate) use handshake_future;
+
 pin_project! {
     pub(crate) struct Handshake<F> {
         #[pin]

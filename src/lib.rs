@@ -42,6 +42,7 @@
 //! | hand the stream to code that only knows [`AsyncWrite`](tokio::io::AsyncWrite) | [`GracefulStream`] with a [`ClosePolicy`] |
 //! | go on in plaintext on the same transport | [`RecordAligned`], [`GracefulStream::into_transport`] |
 //! | keep good sessions and throw away bad ones | [`GracefulConnector`], [`GracefulAcceptor`], [`resumption`] |
+//! | count open streams, wait for them, end the stragglers | [`CloseTracker`] |
 //! | close from `Drop`, knowing what that means | [`CloseOnDrop`] |
 //! | tell a missing close_notify from other errors | [`is_missing_close_notify`] |
 //!
@@ -68,7 +69,8 @@
 //! It closes no transport but in [`GracefulStream`]'s `shutdown()`, sends no close_notify from
 //! `Drop` unless you ask for [`CloseOnDrop`], and chooses no crypto provider: the features `ring`,
 //! `aws-lc-rs`, `tls12` and `early-data` only forward to tokio-rustls. `session-cache` adds
-//! `ClientSessions::in_memory`. No feature is on by default.
+//! `ClientSessions::in_memory`, `tracing` and `metrics` tell of each close. No feature is on by
+//! default.
 //!
 //! [SSL_shutdown(3)]: https://docs.openssl.org/master/man3/SSL_shutdown/
 
