@@ -173,7 +173,7 @@ impl Account {
         poll: &Poll<Result<(), ShutdownError>>,
         memory: machine::Memory,
     ) {
-        self.closing |= memory.is_closing();
+        self.closing = true;
         self.observation.begins();
         if memory.is_closed() {
             self.sent();
