@@ -19,7 +19,10 @@ use crate::{
 ///
 /// Both calls keep to these rules:
 ///
-/// - There is one close_notify for each connection, and no byte of TLS goes out behind it.
+/// - There is one close_notify for each connection, and no byte of TLS goes out behind it. With one
+///   exception: a plain stream cannot remember from one call to the next where its alert ends, and
+///   if rustls queues another one in between (a refusal to renegotiate, TLS 1.2 clients), calling
+///   again sends it too. [`GracefulStream`](crate::GracefulStream) remembers.
 /// - They never close the transport, in either direction.
 /// - They are cancel safe: dropped at any point and called again, they go on where they were.
 ///   An alert that is half written is finished, and no second one is made.
