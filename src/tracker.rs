@@ -111,9 +111,8 @@ impl CloseTracker {
     /// Cancel safe.
     pub async fn wait(&self) {
         loop {
-            let mut empty = std::pin::pin!(self.shared.empty.notified());
             // From here on no notification is missed.
-            empty.as_mut().enable();
+            let empty = self.shared.empty.notified();
             if self.open() == 0 {
                 return;
             }

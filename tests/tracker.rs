@@ -335,6 +335,7 @@ async fn f09_a_handshake_is_stopped() {
             (report.open_before, report.ended, report.still_open),
             (1, 1, 0)
         );
+        assert_eq!(report.closed.ended, 1);
         let error = accept.await.unwrap().unwrap_err();
         assert!(matches!(error, HandshakeError::Stopped), "{error:?}");
         // The tracker is over.
