@@ -6,9 +6,7 @@ use std::{
 };
 
 use tokio_tls_shutdown_benches::{
-    contender::{
-        Close, Contender, Graceful, OpenSsl, Plain, Recipe, RustlsTokioStream, S2n, Way,
-    },
+    contender::{Close, Contender, Graceful, OpenSsl, Plain, Recipe, RustlsTokioStream, S2n, Way},
     link::{Duplex, Link, Tcp},
     raw::{self, RawPair},
     tls::Version,

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use serde::Deserialize;
-use tokio_tls_shutdown_benches::markers::{BEGIN, END};
+use tokio_tls_shutdown_benches::{
+    contender::Close,
+    markers::{BEGIN, END},
+};
 
 const ONE_CLOSE: &str = env!("CARGO_BIN_EXE_one_close");
 const HEAP: &str = env!("CARGO_BIN_EXE_heap");
@@ -17,7 +20,7 @@ pub(crate) struct Counts {
 /// Instructions of one close, for each contender.
 pub(crate) struct Instructions {
     pub(crate) version: &'static str,
-    pub(crate) close: &'static str,
+    pub(crate) close: Close,
     pub(crate) counts: BTreeMap<&'static str, u64>,
 }
 
@@ -31,7 +34,8 @@ pub(crate) struct Syscalls {
     pub(crate) empty_reads: usize,
     pub(crate) shutdowns: usize,
     pub(crate) waits: usize,
-    pub(crate) others: usize,
+    /// By tokio, of its own driver.
+    pub(crate) wakes: usize,
 }
 
 #[derive(Deserialize)]
@@ -70,9 +74,11 @@ pub(crate) const CONTENDERS: [(&str, bool); 8] = [
     ("s2n", false),
 ];
 
-const OVER_TCP: [(&str, &str); 6] = [
+const OVER_TCP: [(&str, &str); 8] = [
     ("graceful", "tokio-tls-shutdown"),
+    ("unbounded", "the same, `no_deadline()`"),
     ("recipe", "tokio-rustls by hand"),
+    ("recipe-in-time", "by hand, in a timeout"),
     ("plain", "tokio-rustls shutdown()"),
     ("openssl", "tokio-openssl"),
     ("s2n", "s2n-tls-tokio"),
@@ -83,7 +89,7 @@ impl Counts {
     pub(crate) fn take() -> Self {
         let mut instructions = Vec::new();
         for (version, tls12) in [("TLS 1.3", false), ("TLS 1.2", true)] {
-            for close in ["notify", "answer", "bidirectional"] {
+            for close in Close::ALL {
                 let counts = CONTENDERS
                     .into_iter()
                     .filter(|&(_, knows_tls12)| knows_tls12 || !tls12)
@@ -114,14 +120,18 @@ fn run(command: &mut Command) -> Printed {
     let output = command
         .output()
         .unwrap_or_else(|e| panic!("{:?} cannot be started: {e}", command.get_program()));
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| {
-        String::from_utf8_lossy(&bytes).into_owned()
-    });
+    let [stdout, stderr] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     assert!(output.status.success(), "{command:?} has failed: {stderr}");
     Printed { stdout, stderr }
 }
 
-fn count_instructions(contender: &str, close: &str, tls12: bool) -> u64 {
+fn count_instructions(contender: &str, close: Close, tls12: bool) -> u64 {
+    let close = match close {
+        Close::Notify => "notify",
+        Close::Answer => "answer",
+        Close::Bidirectional => "bidirectional",
+    };
     let mut command = Command::new("valgrind");
     command
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -131,7 +141,9 @@ fn count_instructions(contender: &str, close: &str, tls12: bool) -> u64 {
         command.arg("--tls12");
     }
     let printed = run(&mut command).stderr;
-    let collected = printed.lines().find_map(|line| line.split_once("Collected : "));
+    let collected = printed
+        .lines()
+        .find_map(|line| line.split_once("Collected : "));
     let (_, count) = collected.expect("what callgrind has collected");
     count.trim().parse().expect("a number")
 }
@@ -150,20 +162,25 @@ fn count_syscalls(contender: &str, name: &'static str) -> Syscalls {
         name,
         ..Syscalls::default()
     };
-    let lines = trace.lines().skip_while(|line| !line.contains(BEGIN)).skip(1);
+    let lines = trace
+        .lines()
+        .skip_while(|line| !line.contains(BEGIN))
+        .skip(1);
     for line in lines.take_while(|line| !line.contains(END)) {
         // Behind the number of the thread.
         let call = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
         let (call, rest) = call.split_once('(').unwrap_or((call, ""));
         match call {
-            "write" | "writev" | "sendto" | "sendmsg" => syscalls.writes += 1,
-            "read" | "readv" | "recvfrom" | "recvmsg" => {
+            "writev" | "sendto" | "sendmsg" => syscalls.writes += 1,
+            "readv" | "recvfrom" | "recvmsg" => {
                 syscalls.reads += 1;
                 syscalls.empty_reads += usize::from(rest.contains("EAGAIN"));
             }
             "shutdown" => syscalls.shutdowns += 1,
             "epoll_wait" => syscalls.waits += 1,
-            _ => syscalls.others += 1,
+            // To an eventfd.
+            "write" => syscalls.wakes += 1,
+            _ => {}
         }
     }
     syscalls

@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_tls_shutdown::tokio_rustls::TlsStream;
 use tokio_tls_shutdown_benches::{
-    contender::{Close, Contender, Graceful, Pair, Recipe, Way},
+    contender::{Close, Contender, Graceful, Pair, Recipe, RecipeInTime, Way},
     link::{Duplex, Link},
     tls::Version,
 };
@@ -24,11 +24,13 @@ pub(crate) struct Mass {
     /// Nanoseconds for both ends of one connection.
     pub(crate) ours: Times,
     pub(crate) by_hand: Times,
+    pub(crate) in_time: Times,
 }
 
 pub(crate) fn measure() -> Vec<Mass> {
     let ours = Way::<Graceful>::new(Version::Tls13);
     let by_hand = Way::<Recipe>::new(Version::Tls13);
+    let in_time = Way::<RecipeInTime>::new(Version::Tls13);
     SIZES
         .into_iter()
         .map(|(connections, rounds)| {
@@ -36,10 +38,12 @@ pub(crate) fn measure() -> Vec<Mass> {
                 connections,
                 ours: times(&ours),
                 by_hand: times(&by_hand),
+                in_time: times(&in_time),
             };
             for _ in 0..rounds {
                 mass.ours.rounds.push(close_all(&ours, connections));
                 mass.by_hand.rounds.push(close_all(&by_hand, connections));
+                mass.in_time.rounds.push(close_all(&in_time, connections));
             }
             mass
         })

@@ -98,15 +98,27 @@ fn bars(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, group: &Grou
 pub(crate) fn mass(mass: &[Mass], path: &Path) {
     let root = SVGBackend::new(path, (720, 320)).into_drawing_area();
     root.fill(&WHITE).expect("a plot");
-    let lines: [(&str, RGBColor, Vec<(f64, f64)>); 2] = [
-        ("tokio-tls-shutdown", OURS, points(mass, |row| row.ours.spread())),
+    let lines: [(&str, RGBColor, Vec<(f64, f64)>); 3] = [
+        (
+            "tokio-tls-shutdown",
+            OURS,
+            points(mass, |row| row.ours.spread()),
+        ),
         ("by hand", OTHERS, points(mass, |row| row.by_hand.spread())),
+        (
+            "by hand, in a timeout",
+            BLACK,
+            points(mass, |row| row.in_time.spread()),
+        ),
     ];
     let all = lines.iter().flat_map(|(_, _, points)| points);
     let max = all.map(|&(_, time)| time).fold(0.0, f64::max);
     let widest = mass.iter().map(|row| row.connections).max().unwrap_or(1) as f64;
     let mut chart = ChartBuilder::on(&root)
-        .caption("time for each of so many connections that close at once", ("sans-serif", 16))
+        .caption(
+            "time for each of so many connections that close at once",
+            ("sans-serif", 16),
+        )
         .margin(8)
         .x_label_area_size(28)
         .y_label_area_size(70)

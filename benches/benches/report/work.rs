@@ -52,7 +52,10 @@ pub(crate) fn measure(stopwatch: &mut Stopwatch) -> Work {
     Work {
         drain: drain(stopwatch),
         last_data: last_data(stopwatch),
-        aligned: vec![aligned::<Duplex>(stopwatch), aligned::<Tcp<true>>(stopwatch)],
+        aligned: vec![
+            aligned::<Duplex>(stopwatch),
+            aligned::<Tcp<true>>(stopwatch),
+        ],
         handshakes: handshakes(stopwatch),
     }
 }
@@ -119,7 +122,13 @@ fn last_data(stopwatch: &mut Stopwatch) -> Group {
     let contender = Way::<Graceful>::new(Version::Tls13);
     let pair = async || {
         let link = Nagle::open().await;
-        let pair: Pair<TlsStream<_>> = contender.pair(link.pair().await).await;
+        let mut pair: Pair<TlsStream<_>> = contender.pair(link.pair().await).await;
+        // Afterwards nothing that the client has sent waits for an acknowledgement.
+        let mut byte = [0];
+        pair.client.write_all(&byte).await.expect("a write");
+        pair.server.read_exact(&mut byte).await.expect("a read");
+        pair.server.write_all(&byte).await.expect("a write");
+        pair.client.read_exact(&mut byte).await.expect("a read");
         pair
     };
     let together = async || {

@@ -13,11 +13,7 @@ use tokio::io::{DuplexStream, duplex};
 use tokio_tls_shutdown::{
     CloseProgress, GracefulConnector, GracefulStream, RecordAligned, ShutdownExt,
     resumption::ClientSessions,
-    tokio_rustls::{
-        TlsAcceptor, TlsConnector,
-        client::TlsStream,
-        rustls::ClientConnection,
-    },
+    tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream, rustls::ClientConnection},
 };
 use tokio_tls_shutdown_benches::{
     canned::{self, Canned},
@@ -111,7 +107,12 @@ fn streams() -> Vec<Value> {
     let sessions = ClientSessions::in_memory(16);
     let with_sessions = graceful.clone().with_sessions(sessions);
 
-    let plain = async |io| connector.connect(server_name(), io).await.expect("a handshake");
+    let plain = async |io| {
+        connector
+            .connect(server_name(), io)
+            .await
+            .expect("a handshake")
+    };
     vec![
         heap("TlsStream of tokio-rustls", async || {
             let (client, server) = duplex(65_536);
@@ -119,7 +120,12 @@ fn streams() -> Vec<Value> {
         }),
         heap("GracefulStream", async || {
             let (client, server) = duplex(65_536);
-            connect(async { GracefulStream::new(plain(client).await) }, server, &acceptor).await
+            connect(
+                async { GracefulStream::new(plain(client).await) },
+                server,
+                &acceptor,
+            )
+            .await
         }),
         heap("GracefulStream of a GracefulConnector", async || {
             let (client, server) = duplex(65_536);
@@ -127,12 +133,15 @@ fn streams() -> Vec<Value> {
             let (tls, server) = connect(tls, server, &acceptor).await;
             (tls.expect("a handshake"), server)
         }),
-        heap("GracefulStream of a GracefulConnector with sessions", async || {
-            let (client, server) = duplex(65_536);
-            let tls = async { with_sessions.connect(server_name(), client).await };
-            let (tls, server) = connect(tls, server, &acceptor).await;
-            (tls.expect("a handshake"), server)
-        }),
+        heap(
+            "GracefulStream of a GracefulConnector with sessions",
+            async || {
+                let (client, server) = duplex(65_536);
+                let tls = async { with_sessions.connect(server_name(), client).await };
+                let (tls, server) = connect(tls, server, &acceptor).await;
+                (tls.expect("a handshake"), server)
+            },
+        ),
         heap("GracefulStream over RecordAligned", async || {
             let (client, server) = duplex(65_536);
             let aligned = RecordAligned::new(client);
