@@ -42,7 +42,7 @@ pub(crate) fn results(counts: &Counts, closes: &[Group], work: &Work, mass: &[Ma
          the end, without a deadline.\n",
     );
     for group in closes {
-        timings(&mut out, group, &group.times[0].name);
+        timings(&mut out, group, group.times[0].name);
     }
 
     section(&mut out, "Instructions of a close", &instructions(counts));

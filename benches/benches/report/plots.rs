@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use crate::{
     markdown::duration,
     mass::Mass,
-    stopwatch::{Group, Spread},
+    stopwatch::{Group, Spread, Times},
 };
 
 const TEXT: (&str, i32) = ("sans-serif", 14);
@@ -58,10 +58,15 @@ fn bars(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, group: &Grou
         // An outlier is cut off, so that the bars can be told apart.
         false => max.min(medians.max * 1.6),
     };
+    let caption = match logarithmic {
+        true => format!("{} (logarithmic)", group.name),
+        false => group.name.clone(),
+    };
     let rows = bars.len() as f64;
     let mut chart = ChartBuilder::on(area)
-        .caption(&group.name, ("sans-serif", 16))
+        .caption(caption, ("sans-serif", 16))
         .margin(8)
+        .margin_left(24)
         .x_label_area_size(28)
         .y_label_area_size(0)
         .build_cartesian_2d(from..to, 0.0..rows)
@@ -98,22 +103,18 @@ fn bars(area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, group: &Grou
 pub(crate) fn mass(mass: &[Mass], path: &Path) {
     let root = SVGBackend::new(path, (720, 320)).into_drawing_area();
     root.fill(&WHITE).expect("a plot");
-    let lines: [(&str, RGBColor, Vec<(f64, f64)>); 3] = [
-        (
-            "tokio-tls-shutdown",
-            OURS,
-            points(mass, |row| row.ours.spread()),
-        ),
-        ("by hand", OTHERS, points(mass, |row| row.by_hand.spread())),
+    let lines = [
+        ("tokio-tls-shutdown", OURS, points(mass, |row| &row.ours)),
+        ("by hand", OTHERS, points(mass, |row| &row.by_hand)),
         (
             "by hand, in a timeout",
             BLACK,
-            points(mass, |row| row.in_time.spread()),
+            points(mass, |row| &row.in_time),
         ),
     ];
     let all = lines.iter().flat_map(|(_, _, points)| points);
     let max = all.map(|&(_, time)| time).fold(0.0, f64::max);
-    let widest = mass.iter().map(|row| row.connections).max().unwrap_or(1) as f64;
+    let widest = mass.iter().map(connections).fold(0.0, f64::max);
     let mut chart = ChartBuilder::on(&root)
         .caption(
             "time for each of so many connections that close at once",
@@ -153,7 +154,11 @@ pub(crate) fn mass(mass: &[Mass], path: &Path) {
     root.present().expect("a file for the plot");
 }
 
-fn points(mass: &[Mass], spread: impl Fn(&Mass) -> Spread) -> Vec<(f64, f64)> {
-    let point = |row: &Mass| (row.connections as f64, spread(row).median);
+fn points(mass: &[Mass], times: impl Fn(&Mass) -> &Times) -> Vec<(f64, f64)> {
+    let point = |row| (connections(row), times(row).spread().median);
     mass.iter().map(point).collect()
+}
+
+fn connections(row: &Mass) -> f64 {
+    row.connections as f64
 }
