@@ -71,7 +71,10 @@ impl<'a, S: Session> Call<'a, S> {
             Poll::Ready(result) => result,
             Poll::Pending => match this.deadline.poll_elapsed(cx) {
                 Poll::Ready(()) => this.progress.time_out(goal),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    this.progress.set_untouched();
+                    return Poll::Pending;
+                }
             },
         };
         *this.ended = true;

@@ -1,7 +1,7 @@
 //! One poll of a close: asks the machine, does it with the session.
 
 use std::{
-    io,
+    io, mem,
     task::{Context, Poll},
 };
 
@@ -69,6 +69,8 @@ pub struct CloseProgress {
     machine: Machine,
     framing: Framing,
     tickets_before: Option<u32>,
+    /// Nobody has touched the stream since the last poll.
+    untouched: bool,
     failure: Option<io::Error>,
 }
 
@@ -86,6 +88,7 @@ impl CloseProgress {
             machine: Machine::new(DEFAULT_DISCARD_LIMIT),
             framing: Framing::unknown(),
             tickets_before: None,
+            untouched: false,
             failure: None,
         }
     }
@@ -138,6 +141,12 @@ impl CloseProgress {
         self.machine.has_read()
     }
 
+    /// Promises that nobody touches the stream before the next poll.
+    pub(crate) fn set_untouched(&mut self) {
+        // Before that it is the handshake that reads.
+        self.untouched = self.machine.memory().is_closing();
+    }
+
     /// Ends a call whose time has run out.
     pub(crate) fn time_out(&mut self, goal: Goal) -> Result<(), ShutdownError> {
         let done = self.machine.time_out(goal);
@@ -160,23 +169,16 @@ impl CloseProgress {
     }
 
     /// Takes in what the session says of itself.
-    fn look<S: Session>(
-        &mut self,
-        stream: &mut S,
-        goal: Goal,
-        mut status: Status,
-    ) -> Result<(), ShutdownError> {
+    fn look<S: Session>(&mut self, stream: &mut S, goal: Goal, status: Status) {
         if goal == Goal::Bidirectional && status.plaintext > 0 {
             self.machine.discarded(stream.discard_plaintext());
-            status = stream.status().map_err(ShutdownError::Tls)?;
         }
         self.machine.queue_is_at_most(status.queued);
         if status.peer_closed {
             self.machine.peer_closed(PeerClose::CloseNotify);
-        } else if status.eof {
+        } else if goal == Goal::Bidirectional && stream.is_at_eof() {
             self.machine.peer_closed(PeerClose::Eof);
         }
-        Ok(())
     }
 
     /// Goes on until `goal` is reached or the transport blocks. `last` is queued in front of our
@@ -237,8 +239,10 @@ impl CloseProgress {
     ) -> Poll<Result<(), ShutdownError>> {
         self.tickets_before.get_or_insert_with(|| stream.tickets());
         self.machine.begin_poll();
-        let status = stream.status().map_err(ShutdownError::Tls)?;
-        self.look(stream, goal, status)?;
+        if !mem::take(&mut self.untouched) {
+            let status = stream.status().map_err(ShutdownError::Tls)?;
+            self.look(stream, goal, status);
+        }
         loop {
             match self.machine.want(goal) {
                 Want::Queue => match stream.poll_establish(cx) {
@@ -252,12 +256,21 @@ impl CloseProgress {
                         self.machine.queued(end.map_err(ShutdownError::Tls)?);
                     }
                 },
-                Want::Write(limit) => match stream.poll_write(cx, limit) {
-                    Poll::Pending => self.machine.write_blocked(),
-                    Poll::Ready(Ok(0)) => self.write_failed(io::ErrorKind::WriteZero.into()),
-                    Poll::Ready(Ok(n)) => self.machine.wrote(n),
-                    Poll::Ready(Err(e)) => self.write_failed(e),
-                },
+                Want::Write(limit) => {
+                    let poll = stream.poll_write(cx, limit);
+                    if let Poll::Ready(Ok(n)) = poll {
+                        self.machine.wrote(n);
+                    }
+                    // Now, because reading may queue more behind our close_notify.
+                    let queued = stream.queued().map_err(ShutdownError::Tls)?;
+                    self.machine.queue_is_at_most(queued);
+                    match poll {
+                        Poll::Pending => self.machine.write_blocked(),
+                        Poll::Ready(Ok(0)) => self.write_failed(io::ErrorKind::WriteZero.into()),
+                        Poll::Ready(Ok(_)) => {}
+                        Poll::Ready(Err(e)) => self.write_failed(e),
+                    }
+                }
                 Want::Flush => match stream.poll_flush(cx) {
                     Poll::Pending => self.machine.write_blocked(),
                     Poll::Ready(Ok(())) => self.machine.flushed(),
@@ -267,7 +280,7 @@ impl CloseProgress {
                     Poll::Pending => self.machine.read_blocked(),
                     Poll::Ready(Ok(status)) => {
                         self.machine.read();
-                        self.look(stream, goal, status)?;
+                        self.look(stream, goal, status);
                     }
                     Poll::Ready(Err(ReadError::Tls(e))) => {
                         return Poll::Ready(Err(ShutdownError::Tls(e)));

@@ -148,6 +148,14 @@ impl Framing {
                 State::Header { bytes: seen, have } => {
                     if *have == 0 {
                         record = pos;
+                        // The usual case at once.
+                        if let Some(&header) = bytes[pos..].first_chunk() {
+                            if let Ok(Some(len @ 1..)) = rules.check(header) {
+                                self.0 = State::Body(len);
+                                pos += HEADER;
+                                continue;
+                            }
+                        }
                     }
                     seen[usize::from(*have)] = bytes[pos];
                     *have += 1;

@@ -173,6 +173,7 @@ impl Machine {
     }
 
     /// Decides what to do next.
+    #[inline]
     pub(crate) fn want(&self, goal: Goal) -> Want {
         if let Some(done) = self.done(goal) {
             return Want::Done(done);
@@ -195,6 +196,7 @@ impl Machine {
         Want::Wait
     }
 
+    #[inline]
     fn done(&self, goal: Goal) -> Option<Done> {
         match self.memory.ours {
             Ours::Sent | Ours::Assumed if goal == Goal::Notify => Some(Done::Reached),
@@ -219,6 +221,7 @@ impl Machine {
     }
 
     /// A poll begins: what was blocked may be ready, what failed is tried again.
+    #[inline]
     pub(crate) fn begin_poll(&mut self) {
         self.write_blocked = false;
         self.read_blocked = false;
@@ -230,6 +233,7 @@ impl Machine {
     }
 
     /// The queue holds `bytes` bytes up to and including our close_notify.
+    #[inline]
     pub(crate) fn queued(&mut self, bytes: usize) {
         self.memory.left = bytes;
         self.memory.ours = match bytes {
@@ -239,6 +243,7 @@ impl Machine {
     }
 
     /// The queue is only `bytes` bytes long: somebody else has written from it.
+    #[inline]
     pub(crate) fn queue_is_at_most(&mut self, bytes: usize) {
         if self.memory.ours == Ours::Queued {
             self.queued(self.memory.left.min(bytes));
@@ -305,6 +310,7 @@ impl Machine {
     }
 
     /// How the peer ended, if it did or if we no longer wait for it.
+    #[inline]
     pub(crate) fn peer_close(&self) -> Option<PeerClose> {
         if self.discarded > self.discard_limit {
             return Some(PeerClose::DiscardLimit);

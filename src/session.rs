@@ -37,9 +37,11 @@ pub struct Status {
     pub(crate) plaintext: usize,
     /// The peer's close_notify was processed.
     pub(crate) peer_closed: bool,
-    /// The transport has ended. Not seen as long as there is plaintext.
-    pub(crate) eof: bool,
 }
+
+/// Our close_notify is all that is queued, and nobody has counted it: counting costs as much as a
+/// third of the close. To be counted before anything can be queued behind it.
+pub(crate) const WHOLE_QUEUE: usize = usize::MAX;
 
 /// Why a read step failed.
 #[derive(Debug)]
@@ -61,8 +63,11 @@ pub trait Session {
     fn poll_establish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Queues `last` and our close_notify, unless it was queued before. Returns how many bytes of
-    /// the queue end with it.
+    /// the queue end with it, or [`WHOLE_QUEUE`].
     fn queue_close_notify(&mut self, last: &[u8]) -> Result<usize, rustls::Error>;
+
+    /// Returns how many bytes wait to be written.
+    fn queued(&mut self) -> Result<usize, rustls::Error>;
 
     /// Writes at most `limit` bytes of the queue.
     fn poll_write(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>>;
@@ -87,6 +92,9 @@ pub trait Session {
 
     /// Throws away the decrypted application data and returns how much it was.
     fn discard_plaintext(&mut self) -> usize;
+
+    /// Tells whether the transport has ended; not seen as long as there is plaintext.
+    fn is_at_eof(&mut self) -> bool;
 
     /// Throws away what waits to be written.
     fn discard_queue(&mut self);
@@ -215,6 +223,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Split for TlsStream<IO> {
 
 impl Tls<'_> {
     /// Processes what was read since the last call; if that is nothing, only looks.
+    #[inline]
     fn process(&mut self) -> Result<IoState, rustls::Error> {
         let processed = catch_fatal_alert(|| on!(self, c => c.process_new_packets()));
         match processed {
@@ -226,17 +235,31 @@ impl Tls<'_> {
         }
     }
 
+    #[inline]
     fn status(&mut self) -> Result<Status, rustls::Error> {
         let state = self.process()?;
-        let read = on!(self, c => c.reader().fill_buf().err());
         Ok(Status {
             queued: state.tls_bytes_to_write(),
             plaintext: state.plaintext_bytes_to_read(),
             peer_closed: state.peer_has_closed(),
-            eof: read.is_some_and(|e| e.kind() == io::ErrorKind::UnexpectedEof),
         })
     }
 
+    #[inline]
+    fn is_at_eof(&mut self) -> bool {
+        let read = on!(self, c => c.reader().fill_buf().err());
+        read.is_some_and(|e| e.kind() == io::ErrorKind::UnexpectedEof)
+    }
+
+    #[inline]
+    fn queued(&mut self) -> Result<usize, rustls::Error> {
+        match on!(self, c => c.wants_write()) {
+            true => Ok(self.process()?.tls_bytes_to_write()),
+            false => Ok(0),
+        }
+    }
+
+    #[inline]
     fn rules(&self) -> Rules {
         let version = on!(self, c => c.protocol_version());
         Rules {
@@ -260,7 +283,14 @@ impl Tls<'_> {
     }
 
     fn queue_close_notify(&mut self, last: &[u8]) -> Result<usize, rustls::Error> {
-        let before = self.process()?.tls_bytes_to_write();
+        if last.is_empty() && !on!(self, c => c.wants_write()) {
+            on!(self, c => c.send_close_notify());
+            return Ok(match on!(self, c => c.wants_write()) {
+                true => WHOLE_QUEUE,
+                false => 0,
+            });
+        }
+        let before = self.queued()?;
         let end_if_queued_before = self.end_of_last_alert(before);
         let mut with_last = before;
         if !last.is_empty() {
@@ -272,10 +302,10 @@ impl Tls<'_> {
                 c.set_buffer_limit(Some(RUSTLS_BUFFER_LIMIT));
                 written
             });
-            with_last = self.process()?.tls_bytes_to_write();
+            with_last = self.queued()?;
         }
         on!(self, c => c.send_close_notify());
-        let after = self.process()?.tls_bytes_to_write();
+        let after = self.queued()?;
         Ok(match after > with_last {
             true => after,
             false => end_if_queued_before,
@@ -317,6 +347,10 @@ impl<S: Split> Session for S {
 
     fn queue_close_notify(&mut self, last: &[u8]) -> Result<usize, rustls::Error> {
         self.split().1.queue_close_notify(last)
+    }
+
+    fn queued(&mut self) -> Result<usize, rustls::Error> {
+        self.split().1.queued()
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
@@ -382,9 +416,16 @@ impl<S: Split> Session for S {
         self.split().1.discard_plaintext()
     }
 
+    fn is_at_eof(&mut self) -> bool {
+        self.split().1.is_at_eof()
+    }
+
     fn discard_queue(&mut self) {
         let (_, mut tls) = self.split();
-        while let Ok(1..) = on!(&mut tls, c => c.write_tls(&mut io::sink())) {}
+        while on!(&tls, c => c.wants_write()) {
+            // Takes all that it is given.
+            let _ = on!(&mut tls, c => c.write_tls(&mut io::sink()));
+        }
     }
 
     fn tickets(&mut self) -> u32 {
@@ -499,12 +540,25 @@ struct WriteAdapter<'a, 'b, IO> {
     limit: usize,
 }
 
+impl<IO: AsyncWrite + Unpin> WriteAdapter<'_, '_, IO> {
+    fn write_all_of(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let io = Pin::new(&mut *self.io);
+        match io.poll_write_vectored(self.cx, bufs) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
 impl<IO: AsyncWrite + Unpin> Write for WriteAdapter<'_, '_, IO> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.write_vectored(&[IoSlice::new(buf)])
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        if bufs.iter().map(|buf| buf.len()).sum::<usize>() <= self.limit {
+            return self.write_all_of(bufs);
+        }
         // rustls hands over 64 slices at most.
         let mut cut = [IoSlice::new(&[]); 64];
         let mut count = 0;
@@ -518,11 +572,7 @@ impl<IO: AsyncWrite + Unpin> Write for WriteAdapter<'_, '_, IO> {
             left -= taken.len();
             count += 1;
         }
-        let io = Pin::new(&mut *self.io);
-        match io.poll_write_vectored(self.cx, &cut[..count]) {
-            Poll::Ready(result) => result,
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
+        self.write_all_of(&cut[..count])
     }
 
     fn flush(&mut self) -> io::Result<()> {

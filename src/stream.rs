@@ -337,6 +337,10 @@ impl<S: Session> Session for GracefulStream<S> {
         self.stream.queue_close_notify(last)
     }
 
+    fn queued(&mut self) -> Result<usize, rustls::Error> {
+        self.stream.queued()
+    }
+
     fn poll_write(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
         self.stream.poll_write(cx, limit)
     }
@@ -363,6 +367,10 @@ impl<S: Session> Session for GracefulStream<S> {
 
     fn discard_plaintext(&mut self) -> usize {
         self.stream.discard_plaintext()
+    }
+
+    fn is_at_eof(&mut self) -> bool {
+        self.stream.is_at_eof()
     }
 
     fn discard_queue(&mut self) {

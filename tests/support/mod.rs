@@ -8,6 +8,7 @@
 )]
 
 pub mod arrival;
+pub mod delayed;
 pub mod forge;
 pub mod pair;
 pub mod program;
@@ -15,6 +16,7 @@ pub mod rig;
 pub mod scripted;
 
 pub use arrival::{Arrival, poll_while_woken};
+pub use delayed::Delayed;
 pub use forge::Forge;
 pub use pair::{CASES, Case, PemFiles, Role, Version};
 pub use program::{Program, in_time};

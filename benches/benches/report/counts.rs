@@ -1,0 +1,187 @@
+//! What does not depend on the machine's mood: instructions, system calls, allocations, bytes.
+
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
+
+use serde::Deserialize;
+use tokio_tls_shutdown_benches::{
+    contender::Close,
+    markers::{BEGIN, END},
+};
+
+const ONE_CLOSE: &str = env!("CARGO_BIN_EXE_one_close");
+const HEAP: &str = env!("CARGO_BIN_EXE_heap");
+
+pub(crate) struct Counts {
+    pub(crate) instructions: Vec<Instructions>,
+    pub(crate) syscalls: Vec<Syscalls>,
+    pub(crate) heap: Heap,
+}
+
+/// Instructions of one close, for each contender.
+pub(crate) struct Instructions {
+    pub(crate) version: &'static str,
+    pub(crate) close: Close,
+    pub(crate) counts: BTreeMap<&'static str, u64>,
+}
+
+/// System calls of one bidirectional close over TCP, both ends together.
+#[derive(Default)]
+pub(crate) struct Syscalls {
+    pub(crate) name: &'static str,
+    pub(crate) writes: usize,
+    pub(crate) reads: usize,
+    /// Of these reads, those that found nothing.
+    pub(crate) empty_reads: usize,
+    pub(crate) shutdowns: usize,
+    pub(crate) waits: usize,
+    /// By tokio, of its own driver.
+    pub(crate) wakes: usize,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Heap {
+    pub(crate) allocations: Vec<Allocations>,
+    pub(crate) sizes: Vec<Size>,
+    pub(crate) streams: Vec<Size>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Allocations {
+    pub(crate) version: String,
+    pub(crate) close: String,
+    pub(crate) name: String,
+    pub(crate) count: u64,
+    pub(crate) bytes: u64,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Size {
+    pub(crate) name: String,
+    pub(crate) size: u64,
+    #[serde(default)]
+    pub(crate) heap: u64,
+}
+
+/// Arguments of `one_close`, and whether it can be told the version.
+pub(crate) const CONTENDERS: [(&str, bool); 8] = [
+    ("raw", true),
+    ("graceful", true),
+    ("unbounded", true),
+    ("recipe", true),
+    ("recipe-in-time", true),
+    ("plain", true),
+    ("openssl", false),
+    ("s2n", false),
+];
+
+const OVER_TCP: [(&str, &str); 8] = [
+    ("graceful", "tokio-tls-shutdown"),
+    ("unbounded", "the same, `no_deadline()`"),
+    ("recipe", "tokio-rustls by hand"),
+    ("recipe-in-time", "by hand, in a timeout"),
+    ("plain", "tokio-rustls shutdown()"),
+    ("openssl", "tokio-openssl"),
+    ("s2n", "s2n-tls-tokio"),
+    ("rustls-tokio-stream", "rustls-tokio-stream"),
+];
+
+impl Counts {
+    pub(crate) fn take() -> Self {
+        let mut instructions = Vec::new();
+        for (version, tls12) in [("TLS 1.3", false), ("TLS 1.2", true)] {
+            for close in Close::ALL {
+                let counts = CONTENDERS
+                    .into_iter()
+                    .filter(|&(_, knows_tls12)| knows_tls12 || !tls12)
+                    .map(|(name, _)| (name, count_instructions(name, close, tls12)))
+                    .collect();
+                instructions.push(Instructions {
+                    version,
+                    close,
+                    counts,
+                });
+            }
+        }
+        let heap = run(&mut Command::new(HEAP));
+        Self {
+            instructions,
+            syscalls: OVER_TCP.map(|(id, name)| count_syscalls(id, name)).into(),
+            heap: serde_json::from_str(&heap.stdout).expect("what `heap` prints"),
+        }
+    }
+}
+
+struct Printed {
+    stdout: String,
+    stderr: String,
+}
+
+fn run(command: &mut Command) -> Printed {
+    let output = command
+        .output()
+        .unwrap_or_else(|e| panic!("{:?} cannot be started: {e}", command.get_program()));
+    let [stdout, stderr] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert!(output.status.success(), "{command:?} has failed: {stderr}");
+    Printed { stdout, stderr }
+}
+
+fn count_instructions(contender: &str, close: Close, tls12: bool) -> u64 {
+    let close = match close {
+        Close::Notify => "notify",
+        Close::Answer => "answer",
+        Close::Bidirectional => "bidirectional",
+    };
+    let mut command = Command::new("valgrind");
+    command
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg("--toggle-collect=*counted_by_callgrind*")
+        .args([ONE_CLOSE, "callgrind", contender, close]);
+    if tls12 {
+        command.arg("--tls12");
+    }
+    let printed = run(&mut command).stderr;
+    let collected = printed
+        .lines()
+        .find_map(|line| line.split_once("Collected : "));
+    let (_, count) = collected.expect("what callgrind has collected");
+    count.trim().parse().expect("a number")
+}
+
+fn count_syscalls(contender: &str, name: &'static str) -> Syscalls {
+    let trace = Path::new(env!("CARGO_TARGET_TMPDIR")).join("strace.out");
+    let mut command = Command::new("strace");
+    command
+        .arg("-f")
+        .arg("-o")
+        .arg(&trace)
+        .args([ONE_CLOSE, "strace", contender]);
+    run(&mut command);
+    let trace = fs::read_to_string(&trace).expect("what strace has written");
+    let mut syscalls = Syscalls {
+        name,
+        ..Syscalls::default()
+    };
+    let lines = trace
+        .lines()
+        .skip_while(|line| !line.contains(BEGIN))
+        .skip(1);
+    for line in lines.take_while(|line| !line.contains(END)) {
+        // Behind the number of the thread.
+        let call = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        let (call, rest) = call.split_once('(').unwrap_or((call, ""));
+        match call {
+            "writev" | "sendto" | "sendmsg" => syscalls.writes += 1,
+            "readv" | "recvfrom" | "recvmsg" => {
+                syscalls.reads += 1;
+                syscalls.empty_reads += usize::from(rest.contains("EAGAIN"));
+            }
+            "shutdown" => syscalls.shutdowns += 1,
+            "epoll_wait" => syscalls.waits += 1,
+            // To an eventfd.
+            "write" => syscalls.wakes += 1,
+            _ => {}
+        }
+    }
+    syscalls
+}
