@@ -80,10 +80,10 @@ impl GracefulAcceptor {
         self
     }
 
-    /// Sets what `shutdown()` does on the streams.
+    /// Sets what `shutdown()` does on the streams, in the [layers](crate::layers) too.
     #[must_use]
     pub fn with_policy(mut self, policy: ClosePolicy) -> Self {
-        self.terms.policy = policy;
+        self.terms.policy = Some(policy);
         self
     }
 
@@ -165,6 +165,13 @@ impl GracefulAcceptor {
         let (config, ledger) = self.open(config);
         let handshake = self.terms.handshake(start.into_stream(config), ledger);
         Accept { handshake }
+    }
+
+    /// For owners that drop a stream right after `shutdown()`.
+    #[cfg(any(feature = "axum-server", feature = "tls-listener"))]
+    pub(crate) fn linger_unless_set(mut self) -> Self {
+        self.terms.linger_unless_set();
+        self
     }
 
     /// Opens a connection: the configuration for it, and the ledger of its sessions.

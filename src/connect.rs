@@ -78,10 +78,10 @@ impl GracefulConnector {
         self
     }
 
-    /// Sets what `shutdown()` does on the streams.
+    /// Sets what `shutdown()` does on the streams, in the [layers](crate::layers) too.
     #[must_use]
     pub fn with_policy(mut self, policy: ClosePolicy) -> Self {
-        self.terms.policy = policy;
+        self.terms.policy = Some(policy);
         self
     }
 
@@ -144,6 +144,13 @@ impl GracefulConnector {
         let connector = connector.early_data(self.early_data);
         let handshake = self.terms.handshake(connector.connect(name, io), ledger);
         Connect { handshake }
+    }
+
+    /// For owners that drop a stream right after `shutdown()`.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn linger_unless_set(mut self) -> Self {
+        self.terms.linger_unless_set();
+        self
     }
 }
 

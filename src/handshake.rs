@@ -25,17 +25,23 @@ use crate::{
 /// What a connector and an acceptor do with each of their connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
-    pub(crate) policy: ClosePolicy,
+    pub(crate) policy: Option<ClosePolicy>,
     pub(crate) handshake_deadline: Option<Duration>,
     pub(crate) tracker: Option<CloseTracker>,
 }
 
 impl Terms {
     pub(crate) const NEW: Self = Self {
-        policy: ClosePolicy::Notify,
+        policy: None,
         handshake_deadline: Some(Duration::from_secs(10)),
         tracker: None,
     };
+
+    /// For owners that drop a stream right after `shutdown()`.
+    #[cfg(any(feature = "axum-server", feature = "hyper", feature = "tls-listener"))]
+    pub(crate) fn linger_unless_set(&mut self) {
+        self.policy.get_or_insert(ClosePolicy::linger());
+    }
 
     /// Bounds the handshake `inner`, whose sessions `ledger` keeps.
     pub(crate) fn handshake<F>(&self, inner: F, ledger: Option<Arc<dyn Ledger>>) -> Handshake<F> {
@@ -44,7 +50,7 @@ impl Terms {
         Handshake {
             inner,
             deadline: Deadline::new(self.handshake_deadline),
-            policy: self.policy,
+            policy: self.policy.unwrap_or_default(),
             account: wanted.then(|| Account::new(ledger, tracked)),
         }
     }

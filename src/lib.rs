@@ -42,6 +42,8 @@
 //! | hand the stream to code that only knows [`AsyncWrite`](tokio::io::AsyncWrite) | [`GracefulStream`] with a [`ClosePolicy`] |
 //! | go on in plaintext on the same transport | [`RecordAligned`], [`GracefulStream::into_transport`] |
 //! | keep good sessions and throw away bad ones | [`GracefulConnector`], [`GracefulAcceptor`], [`resumption`] |
+//! | serve with hyper, axum or tonic, or be a client with hyper-util | [`layers`] |
+//! | know what is still open, and end it when the server stops | [`CloseTracker`] |
 //! | close from `Drop`, knowing what that means | [`CloseOnDrop`] |
 //! | tell a missing close_notify from other errors | [`is_missing_close_notify`] |
 //!
@@ -68,7 +70,7 @@
 //! It closes no transport but in [`GracefulStream`]'s `shutdown()`, sends no close_notify from
 //! `Drop` unless you ask for [`CloseOnDrop`], and chooses no crypto provider: the features `ring`,
 //! `aws-lc-rs`, `tls12` and `early-data` only forward to tokio-rustls. `session-cache` adds
-//! `ClientSessions::in_memory`. No feature is on by default.
+//! `ClientSessions::in_memory`, and each of the [`layers`] has its own. No feature is on by default.
 //!
 //! [SSL_shutdown(3)]: https://docs.openssl.org/master/man3/SSL_shutdown/
 
@@ -92,6 +94,7 @@ mod ext;
 mod framing;
 mod handle;
 mod handshake;
+pub mod layers;
 mod linger;
 mod machine;
 mod outcome;
