@@ -18,7 +18,7 @@
 //! of the client are unread then, as when a request is refused before its body was read, the kernel
 //! answers with a reset, and the client loses the response. So the streams of all layers have the
 //! policy [`ClosePolicy::Linger`] with its usual bounds, unless the acceptor or the connector [was
-//! given another](GracefulAcceptor::with_policy). Whoever calls [`GracefulAcceptor::accept`]
+//! given another](crate::GracefulAcceptor::with_policy). Whoever calls [`GracefulAcceptor::accept`]
 //! himself, to put the stream in a `TokioIo`, sets it himself.
 //!
 //! Where a body fails half-way, hyper drops the stream without `shutdown()`. Then no close_notify
@@ -38,7 +38,6 @@
 //! [`GracefulAcceptor`]: crate::GracefulAcceptor
 //! [`GracefulAcceptor::accept`]: crate::GracefulAcceptor::accept
 //! [`GracefulStream`]: crate::GracefulStream
-//! [`GracefulStream`s]: crate::GracefulStream
 
 #[cfg(feature = "axum-server")]
 pub mod axum_server;

@@ -15,7 +15,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::{accept, accept::GracefulAcceptor, stream::GracefulStream};
 
-/// Shakes hands for an [`axum_server::Server`](::axum_server::Server), on top of another acceptor.
+/// Shakes hands for an [`Server`](::axum_server::Server) of axum-server, on top of another acceptor.
 ///
 /// The streams linger when they are closed, unless [another
 /// policy](GracefulAcceptor::with_policy) is set. On TCP, let it stand on a

@@ -143,3 +143,24 @@ impl<IO: Connection> Connection for GracefulStream<TlsStream<IO>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_of_an_https_uri_is_the_name_of_the_server() {
+        for (uri, name) in [
+            ("https://localhost:8443/a", "localhost"),
+            ("https://127.0.0.1/", "127.0.0.1"),
+            ("https://[::1]:8443/", "::1"),
+        ] {
+            let expected = ServerName::try_from(name).unwrap();
+            assert_eq!(server_name(&uri.parse().unwrap()).unwrap(), expected);
+        }
+        for uri in ["http://localhost/", "/a", "localhost:443", "https://a..b/"] {
+            let error = server_name(&uri.parse().unwrap()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{uri}");
+        }
+    }
+}
