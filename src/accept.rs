@@ -141,6 +141,13 @@ impl GracefulAcceptor {
         Accept { handshake }
     }
 
+    /// For owners that drop a stream right after `shutdown()`.
+    #[cfg(any(feature = "axum-server", feature = "tls-listener"))]
+    pub(crate) fn linger_unless_set(mut self) -> Self {
+        self.terms.linger_unless_set();
+        self
+    }
+
     /// Opens a connection: the configuration for it, and the ledger of its sessions.
     fn open(&self, config: &Arc<ServerConfig>) -> (Arc<ServerConfig>, Option<Arc<dyn Ledger>>) {
         match &self.sessions {

@@ -116,6 +116,13 @@ impl GracefulConnector {
         let handshake = self.terms.handshake(Role::Client, connect, ledger);
         Connect { handshake }
     }
+
+    /// For owners that drop a stream right after `shutdown()`.
+    #[cfg(feature = "hyper")]
+    pub(crate) fn linger_unless_set(mut self) -> Self {
+        self.terms.linger_unless_set();
+        self
+    }
 }
 
 impl From<Arc<ClientConfig>> for GracefulConnector {

@@ -26,17 +26,23 @@ use crate::{
 /// What a connector and an acceptor do with each of their connections.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
-    pub(crate) policy: ClosePolicy,
+    pub(crate) policy: Option<ClosePolicy>,
     pub(crate) handshake_deadline: Option<Duration>,
     pub(crate) tracker: Option<CloseTracker>,
 }
 
 impl Terms {
     pub(crate) const NEW: Self = Self {
-        policy: ClosePolicy::Notify,
+        policy: None,
         handshake_deadline: Some(Duration::from_secs(10)),
         tracker: None,
     };
+
+    /// For owners that drop a stream right after `shutdown()`.
+    #[cfg(any(feature = "axum-server", feature = "hyper", feature = "tls-listener"))]
+    pub(crate) fn linger_unless_set(&mut self) {
+        self.policy.get_or_insert(ClosePolicy::linger());
+    }
 
     /// Bounds the handshake `inner`, whose sessions `ledger` keeps.
     pub(crate) fn handshake<F>(
@@ -56,7 +62,7 @@ impl Terms {
         Handshake {
             inner,
             deadline: Deadline::new(self.handshake_deadline),
-            policy: self.policy,
+            policy: self.policy.unwrap_or_default(),
             account,
         }
     }
@@ -65,10 +71,10 @@ impl Terms {
 /// The settings that connector and acceptor have in common.
 macro_rules! terms {
     () => {
-        /// Sets what `shutdown()` does on the streams.
+        /// Sets what `shutdown()` does on the streams, in the [layers](crate::layers) too.
         #[must_use]
         pub fn with_policy(mut self, policy: $crate::ClosePolicy) -> Self {
-            self.terms.policy = policy;
+            self.terms.policy = Some(policy);
             self
         }
 

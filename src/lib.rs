@@ -43,6 +43,7 @@
 //! | go on in plaintext on the same transport | [`RecordAligned`], [`GracefulStream::into_transport`] |
 //! | keep good sessions and throw away bad ones | [`GracefulConnector`], [`GracefulAcceptor`], [`resumption`] |
 //! | count open streams, wait for them, end the stragglers | [`CloseTracker`] |
+//! | serve with hyper, axum or tonic, or be a client with hyper-util | [`layers`] |
 //! | close from `Drop`, knowing what that means | [`CloseOnDrop`] |
 //! | tell a missing close_notify from other errors | [`is_missing_close_notify`] |
 //!
@@ -69,7 +70,8 @@
 //! It closes no transport but in [`GracefulStream`]'s `shutdown()`, sends no close_notify from
 //! `Drop` unless you ask for [`CloseOnDrop`], and chooses no crypto provider: the features `ring`,
 //! `aws-lc-rs`, `tls12` and `early-data` only forward to tokio-rustls. `session-cache` adds
-//! `ClientSessions::in_memory`, `tracing` and `metrics` tell of each close. No feature is on by
+//! `ClientSessions::in_memory`, `tracing` and `metrics` tell of each close, and each of the
+//! [`layers`] has its own. No feature is on by
 //! default.
 //!
 //! [SSL_shutdown(3)]: https://docs.openssl.org/master/man3/SSL_shutdown/
@@ -94,6 +96,7 @@ mod ext;
 mod framing;
 mod handle;
 mod handshake;
+pub mod layers;
 mod linger;
 mod machine;
 mod observe;

@@ -1,0 +1,20 @@
+//! The layers under the HTTP crates: real servers and clients of theirs over loopback.
+#![cfg(all(
+    feature = "axum-server",
+    feature = "hyper",
+    feature = "tls-listener",
+    feature = "tonic"
+))]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod clients;
+mod curl;
+mod cut_off;
+mod drain;
+mod grpc;
+mod pool;
+mod servers;
+mod upgrades;
