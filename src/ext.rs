@@ -90,8 +90,8 @@ pub trait ShutdownExt: Session + Sized {
     /// tokio-rustls writes to the transport within each write, so `write_all` and then a close are
     /// two small writes. Where somebody waits for an answer after them, a TCP socket without
     /// `TCP_NODELAY` takes 41 ms for that (Nagle's algorithm and delayed acknowledgements); here
-    /// it takes one round trip. [`shutdown_bidirectional`](Self::shutdown_bidirectional) may
-    /// follow.
+    /// it takes one round trip, unless something that was written before is not acknowledged yet.
+    /// [`shutdown_bidirectional`](Self::shutdown_bidirectional) may follow.
     ///
     /// `data` is encrypted as a whole by the first poll, so keep it to what fits into memory
     /// twice.
