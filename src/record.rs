@@ -10,14 +10,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::framing::{HEADER, MAX_LEN, body_len, is_content_type};
 
-/// One record of the usual size.
-const CAPACITY: usize = 16 * 1024;
+/// As much as rustls reads at a time.
+const CAPACITY: usize = 4096;
 
 /// A transport that never hands out bytes past the end of the current TLS record.
 ///
 /// rustls reads as much as it gets and throws away what lies behind the peer's close_notify. Put
 /// this under the TLS stream where the transport outlives TLS: it reads ahead into a buffer of its
-/// own (16 KiB), gives rustls one record at a time, and keeps the rest for
+/// own (4 KiB), gives rustls one record at a time, and keeps the rest for
 /// [`GracefulStream::into_transport`](crate::GracefulStream::into_transport).
 ///
 /// As the transport that comes out of there, or after [`into_plain`](Self::into_plain), it is
@@ -178,6 +178,18 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RecordAligned<IO> {
                     // The transport has ended. What there is of a header stays to be had.
                     None => return Poll::Ready(Ok(())),
                 },
+                // Most of a long record needs no copy.
+                Mode::Record(left)
+                    if left >= CAPACITY && this.ahead().is_empty() && buf.remaining() > 0 =>
+                {
+                    let most = left.min(buf.remaining());
+                    let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
+                    ready!(Pin::new(&mut this.io).poll_read(cx, &mut part))?;
+                    let n = part.filled().len();
+                    buf.advance(n);
+                    this.mode = Mode::Record(left - n);
+                    return Poll::Ready(Ok(()));
+                }
                 Mode::Record(left) => {
                     let n = this.hand_out(buf, left);
                     this.mode = Mode::Record(left - n);
