@@ -1,0 +1,48 @@
+//! stunnel.
+
+use crate::{
+    far::{
+        Setting,
+        proxy::{Ports, Proxy},
+    },
+    peer::{Kind, Peer, Role},
+};
+
+pub(super) const PEER: Peer = Peer {
+    key: "stunnel",
+    name: "stunnel",
+    kind: Kind::Proxy(Proxy {
+        program: "stunnel",
+        version: &["stunnel", "-version"],
+        config,
+        args: |file| vec![file.to_owned()],
+    }),
+    expected: "
+server 1.2 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
+server 1.3 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
+client 1.2 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
+client 1.3 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
+",
+    may_be_missing: None,
+};
+
+fn config(setting: Setting<'_>, Ports { listen, target }: Ports) -> String {
+    let version = setting.side.version.number();
+    let certificate = setting.identity.certificate_file();
+    let key = setting.identity.key_file();
+    let tls = match setting.side.role {
+        Role::Server => format!("cert = {certificate}\nkey = {key}\n"),
+        Role::Client => {
+            format!("client = yes\nCAfile = {certificate}\nverifyPeer = yes\nsni = localhost\n")
+        }
+    };
+    format!(
+        "foreground = yes
+pid =
+[proxy]
+accept = 127.0.0.1:{listen}
+connect = 127.0.0.1:{target}
+sslVersion = TLSv{version}
+{tls}"
+    )
+}
