@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use rcgen::{CertificateParams, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use tempfile::TempDir;
 use tokio_tls_shutdown::tokio_rustls::rustls::{
     ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
@@ -14,8 +14,9 @@ use tokio_tls_shutdown::tokio_rustls::rustls::{
 
 use crate::peer::Version;
 
-/// A self-signed certificate for `localhost` and its key, in files for other programs.
+/// A certificate for `localhost`, its key and its root, in files for other programs too.
 pub(crate) struct Identity {
+    root: CertificateDer<'static>,
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
     directory: TempDir,
@@ -23,16 +24,25 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn make() -> anyhow::Result<Self> {
+        let root_key = KeyPair::generate()?;
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let root = params.self_signed(&root_key)?;
+        let issuer = Issuer::new(params, root_key);
+
         let key = KeyPair::generate()?;
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names)?;
-        // GnuTLS wants to see what a certificate may be used for.
-        params.is_ca = IsCa::NoCa;
+        params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        let certificate = params.self_signed(&key)?;
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params.signed_by(&key, &issuer)?;
+
         let directory = tempfile::tempdir()?;
         let (cert_pem, key_pem) = (certificate.pem(), key.serialize_pem());
         for (name, text) in [
+            ("root.pem", &root.pem()),
             ("cert.pem", &cert_pem),
             ("key.pem", &key_pem),
             ("both.pem", &format!("{cert_pem}{key_pem}")),
@@ -40,12 +50,19 @@ impl Identity {
             std::fs::write(directory.path().join(name), text)?;
         }
         Ok(Self {
+            root: root.der().clone(),
             certificate: certificate.der().clone(),
             key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
             directory,
         })
     }
 
+    /// What a client trusts.
+    pub(crate) fn root_file(&self) -> String {
+        self.file("root.pem")
+    }
+
+    /// What a server shows.
     pub(crate) fn certificate_file(&self) -> String {
         self.file("cert.pem")
     }
@@ -65,7 +82,7 @@ impl Identity {
 
     pub(crate) fn client_config(&self, version: Version) -> anyhow::Result<Arc<ClientConfig>> {
         let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone())?;
+        roots.add(self.root.clone())?;
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[protocol(version)])?
             .with_root_certificates(roots)

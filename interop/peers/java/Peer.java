@@ -36,7 +36,7 @@ public final class Peer {
     /** How reading has ended, and after how many bytes. */
     record End(long got, String how) {}
 
-    static SSLContext context(String certificate, String key) throws Exception {
+    static SSLContext context(boolean server, String certificate, String key) throws Exception {
         Certificate own;
         try (var in = new FileInputStream(certificate)) {
             own = CertificateFactory.getInstance("X.509").generateCertificate(in);
@@ -47,14 +47,18 @@ public final class Peer {
                         .generatePrivate(new PKCS8EncodedKeySpec(Base64.getDecoder().decode(pem)));
         KeyStore store = KeyStore.getInstance("PKCS12");
         store.load(null);
-        store.setCertificateEntry("root", own);
-        store.setKeyEntry("own", secret, new char[0], new Certificate[] {own});
+        if (server) {
+            store.setKeyEntry("own", secret, new char[0], new Certificate[] {own});
+        } else {
+            store.setCertificateEntry("root", own);
+        }
         var keys = KeyManagerFactory.getInstance(KeyManagerFactory.getDefaultAlgorithm());
         keys.init(store, new char[0]);
         var roots = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
         roots.init(store);
         SSLContext context = SSLContext.getInstance("TLS");
-        context.init(keys.getKeyManagers(), roots.getTrustManagers(), null);
+        context.init(
+                server ? keys.getKeyManagers() : null, server ? null : roots.getTrustManagers(), null);
         return context;
     }
 
@@ -150,7 +154,7 @@ public final class Peer {
 
     public static void main(String[] args) throws Exception {
         boolean server = args[0].equals("server");
-        SSLSocketFactory factory = context(args[2], args[3]).getSocketFactory();
+        SSLSocketFactory factory = context(server, args[2], args[3]).getSocketFactory();
         int port = Integer.parseInt(args[4]);
         InetAddress loopback = InetAddress.getByName("127.0.0.1");
         ServerSocket listener = server ? new ServerSocket(0, 50, loopback) : null;

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use tokio::sync::oneshot;
 
+use self::pipe::Connection;
 use crate::{
     identity::Identity,
     peer::{Kind, Side},
@@ -69,14 +70,17 @@ impl<'a> Far<'a> {
         }
     }
 
-    /// Makes ready for a connection; returns the port if it is the server.
-    pub(crate) async fn begin(&mut self, attempt: usize) -> anyhow::Result<u16> {
+    /// Makes ready for a connection; returns the port to connect to, or 0 if it is the client.
+    pub(crate) async fn begin(&mut self, connection: Connection) -> anyhow::Result<u16> {
         match self {
             Self::Script(script) => Ok(script.port),
-            Self::Pipe(pipe) => pipe.begin(attempt).await,
-            Self::Proxy(proxy) => Ok(proxy.port),
+            Self::Pipe(pipe) => pipe.begin(connection).await,
+            Self::Proxy(proxy) => Ok(proxy.tls_port()),
             Self::Daemon(daemon) => Ok(daemon.port),
-            Self::WebClient(client) => client.begin(attempt),
+            Self::WebClient(client) => {
+                client.begin(connection);
+                Ok(0)
+            }
         }
     }
 

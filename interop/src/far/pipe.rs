@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::{io::AsyncWriteExt, sync::oneshot, time::sleep};
+use tokio::{
+    io::AsyncWriteExt,
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 
 use super::Setting;
 use crate::{
@@ -15,16 +19,27 @@ use crate::{
 /// What such a program needs to take notice of what has come.
 const SETTLE: Duration = Duration::from_millis(300);
 
+/// When a program does not end by itself: longer than we wait for its answer.
+const OBSTINATE: Duration = Duration::from_secs(5);
+
 pub(crate) struct Pipe {
     pub(crate) program: &'static str,
     /// The command that tells its version.
     pub(crate) version: &'static [&'static str],
-    /// The last argument tells the first from a second connection that is to resume.
-    pub(crate) args: fn(Setting<'_>, usize) -> Vec<String>,
+    pub(crate) args: fn(Setting<'_>, Connection) -> Vec<String>,
     /// What a server prints before its address.
     pub(crate) listens: &'static str,
     /// What it prints, and the word for that end. The first that is found counts.
     pub(crate) ends: &'static [(&'static str, &'static str)],
+}
+
+/// Which connection a process is started for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connection {
+    Only,
+    /// The first of two; the second is to resume it. A server sees both.
+    First,
+    Second,
 }
 
 pub(crate) struct Session<'a> {
@@ -44,11 +59,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    pub(crate) async fn begin(&mut self, attempt: usize) -> anyhow::Result<u16> {
+    pub(crate) async fn begin(&mut self, connection: Connection) -> anyhow::Result<u16> {
         let is_server = self.setting.side.role == Role::Server;
         // Only the process that has given a session away can resume it.
-        if attempt == 0 || !is_server {
-            let args = (self.pipe.args)(self.setting, attempt);
+        if connection != Connection::Second || !is_server {
+            let args = (self.pipe.args)(self.setting, connection);
             let process = self
                 .process
                 .insert(Process::start(self.pipe.program, args)?);
@@ -92,7 +107,11 @@ impl<'a> Session<'a> {
             }
             _ => {}
         }
-        process.child.wait().await?;
+        // Some end only when their input does, too.
+        if timeout(OBSTINATE, process.child.wait()).await.is_err() {
+            process.stdin = None;
+            process.child.wait().await?;
+        }
         let stdout = process.stdout.to_end().await;
         let printed = process.printed().await;
         let end = self

@@ -40,7 +40,8 @@ pub(crate) struct Ports {
 pub(crate) struct Running {
     /// Killed when it is dropped.
     _process: Process,
-    pub(crate) port: u16,
+    port: u16,
+    /// Where a server connects to.
     plain: Option<TcpListener>,
 }
 
@@ -69,6 +70,13 @@ impl Proxy {
 }
 
 impl Running {
+    pub(crate) fn tls_port(&self) -> u16 {
+        match self.plain {
+            Some(_) => self.port,
+            None => 0,
+        }
+    }
+
     pub(crate) async fn play(
         &mut self,
         scenario: Scenario,

@@ -7,6 +7,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::Setting;
 use crate::{
+    peer::Role,
     process::Process,
     scenario::{Report, Scenario},
 };
@@ -80,11 +81,15 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) async fn start(argv: &[String], setting: Setting<'_>) -> anyhow::Result<Self> {
         let (program, first) = argv.split_first().context("an empty command")?;
+        let certificate = match setting.side.role {
+            Role::Server => setting.identity.certificate_file(),
+            Role::Client => setting.identity.root_file(),
+        };
         let mut args = first.to_vec();
         args.extend([
             setting.side.role.name().to_owned(),
             setting.side.version.number().to_owned(),
-            setting.identity.certificate_file(),
+            certificate,
             setting.identity.key_file(),
             setting.port.to_string(),
         ]);

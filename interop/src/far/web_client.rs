@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 
-use super::Setting;
+use super::{Setting, pipe::Connection};
 use crate::{
     process::Process,
     scenario::{FLIGHT, Report, Scenario, count_payload, payload},
@@ -31,12 +31,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    pub(crate) fn begin(&mut self, attempt: usize) -> anyhow::Result<u16> {
+    pub(crate) fn begin(&mut self, connection: Connection) {
         // The first has asked for both.
-        if attempt == 0 {
+        if connection != Connection::Second {
             self.process = None;
         }
-        Ok(0)
     }
 
     pub(crate) async fn play(&mut self, scenario: Scenario) -> anyhow::Result<Report> {

@@ -12,10 +12,10 @@ pub(super) const PEER: Peer = Peer {
         package: "peer-boring",
     }),
     expected: "
-server 1.2 | ? | ? | ? | ? | ? | ? | ? | ? | ? | ?
-server 1.3 | ? | ? | ? | ? | ? | ? | ? | ? | ? | ?
-client 1.2 | ? | ? | ? | ? | ? | ? | ? | ? | ? | ?
-client 1.3 | ? | ? | ? | ? | ? | ? | ? | ? | ? | ?
+server 1.2 | close_notify | close_notify | whole | whole | taken for close_notify | noticed | FIN | RST | resumed | works
+server 1.3 | close_notify | close_notify | whole | whole | taken for close_notify | noticed | FIN | RST | resumed | works
+client 1.2 | close_notify | close_notify | whole | whole | taken for close_notify | noticed | FIN | RST | resumed | works
+client 1.3 | close_notify | close_notify | whole | whole | taken for close_notify | noticed | FIN | RST | resumed | works
 ",
     may_be_missing: None,
 };

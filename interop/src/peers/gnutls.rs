@@ -1,7 +1,11 @@
 //! GnuTLS: `gnutls-cli` and `gnutls-serv --echo`.
 
 use crate::{
-    far::{Setting, Talk, daemon::Daemon, pipe::Pipe},
+    far::{
+        Setting, Talk,
+        daemon::Daemon,
+        pipe::{Connection, Pipe},
+    },
     peer::{Kind, Peer},
 };
 
@@ -23,8 +27,8 @@ pub(super) const CLIENT: Peer = Peer {
         ],
     }),
     expected: "
-client 1.2 | ? | ? | ? | ? | ? | ? | ? | - | - | -
-client 1.3 | ? | ? | ? | ? | ? | ? | ? | - | - | -
+client 1.2 | FIN | close_notify | cut to us, whole to it | none | noticed | noticed | FIN | - | - | -
+client 1.3 | FIN | close_notify | cut to us, whole to it | none | noticed | noticed | FIN | - | - | -
 ",
     may_be_missing: None,
 };
@@ -40,17 +44,17 @@ pub(super) const SERVER: Peer = Peer {
         args: server_args,
     }),
     expected: "
-server 1.2 | ? | - | ? | - | - | - | - | - | ? | -
-server 1.3 | ? | - | ? | - | - | - | - | - | ? | -
+server 1.2 | close_notify | - | whole | - | - | - | - | - | resumed | -
+server 1.3 | close_notify | - | whole | - | - | - | - | - | resumed | -
 ",
     may_be_missing: None,
 };
 
-fn client_args(setting: Setting<'_>, _: usize) -> Vec<String> {
-    let certificate = setting.identity.certificate_file();
+fn client_args(setting: Setting<'_>, _: Connection) -> Vec<String> {
+    let root = setting.identity.root_file();
     let (port, version) = (setting.port, setting.side.version.number());
     let args = format!(
-        "--port {port} --x509cafile {certificate} --sni-hostname localhost \
+        "--port {port} --x509cafile {root} --sni-hostname localhost \
          --verify-hostname localhost --priority NORMAL:-VERS-ALL:+VERS-TLS{version} 127.0.0.1"
     );
     args.split(' ').map(str::to_owned).collect()

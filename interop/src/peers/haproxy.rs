@@ -18,17 +18,17 @@ pub(super) const PEER: Peer = Peer {
         args: |file| vec!["-db".to_owned(), "-f".to_owned(), file.to_owned()],
     }),
     expected: "
-server 1.2 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
-server 1.3 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
-client 1.2 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
-client 1.3 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
+server 1.2 | close_notify | close_notify | whole | whole | taken for close_notify | noticed | - | close_notify | resumed | -
+server 1.3 | close_notify | close_notify | whole | whole | taken for close_notify | noticed | - | close_notify | resumed | -
+client 1.2 | close_notify | close_notify | whole | whole | taken for close_notify | taken for close_notify | - | RST | full handshake | -
+client 1.3 | close_notify | close_notify | whole | whole | taken for close_notify | taken for close_notify | - | RST | full handshake | -
 ",
     may_be_missing: None,
 };
 
 fn config(setting: Setting<'_>, Ports { listen, target }: Ports) -> String {
     let version = setting.side.version.number();
-    let certificate = setting.identity.certificate_file();
+    let root = setting.identity.root_file();
     let both = setting.identity.both_file();
     let (bind, server) = match setting.side.role {
         Role::Server => {
@@ -38,7 +38,7 @@ fn config(setting: Setting<'_>, Ports { listen, target }: Ports) -> String {
         }
         Role::Client => {
             let tls = format!(
-                " ssl ca-file {certificate} verify required sni str(localhost) \
+                " ssl ca-file {root} verify required sni str(localhost) \
                  ssl-min-ver TLSv{version} ssl-max-ver TLSv{version}"
             );
             (String::new(), tls)

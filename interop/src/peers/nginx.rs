@@ -22,10 +22,10 @@ pub(super) const STREAM: Peer = Peer {
         args: |file| args(file),
     }),
     expected: "
-server 1.2 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
-server 1.3 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
-client 1.2 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
-client 1.3 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
+server 1.2 | FIN | close_notify | whole | none | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
+server 1.3 | FIN | close_notify | whole | none | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
+client 1.2 | FIN | close_notify | whole | none | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
+client 1.3 | FIN | close_notify | whole | none | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
 ",
     may_be_missing: None,
 };
@@ -41,34 +41,33 @@ pub(super) const WEB: Peer = Peer {
         args: web_args,
     }),
     expected: "
-server 1.2 | ? | ? | - | ? | - | - | - | - | ? | -
-server 1.3 | ? | ? | - | ? | - | - | - | - | ? | -
+server 1.2 | FIN | close_notify | - | whole | - | - | - | - | resumed | -
+server 1.3 | FIN | close_notify | - | whole | - | - | - | - | resumed | -
 ",
     may_be_missing: None,
 };
 
 /// One process in the foreground that keeps its files to itself.
-const COMMON: &str = "
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log stderr;
-events {}
-";
+fn common(setting: Setting<'_>) -> String {
+    let directory = setting.directory.display();
+    format!(
+        "daemon off;
+         master_process off;
+         pid {directory}/nginx.pid;
+         error_log stderr;
+         events {{}}\n"
+    )
+}
 
 fn args(file: &str) -> Vec<String> {
-    let directory = file
-        .rsplit_once('/')
-        .map_or(".", |(directory, _)| directory);
-    ["-p", directory, "-c", file, "-e", "stderr"]
-        .map(str::to_owned)
-        .into()
+    ["-c", file, "-e", "stderr"].map(str::to_owned).into()
 }
 
 fn stream_config(setting: Setting<'_>, Ports { listen, target }: Ports) -> String {
     let version = setting.side.version.number();
     let certificate = setting.identity.certificate_file();
     let key = setting.identity.key_file();
+    let root = setting.identity.root_file();
     let server = match setting.side.role {
         Role::Server => format!(
             "listen 127.0.0.1:{listen} ssl;
@@ -81,14 +80,15 @@ fn stream_config(setting: Setting<'_>, Ports { listen, target }: Ports) -> Strin
             "listen 127.0.0.1:{listen};
              proxy_ssl on;
              proxy_ssl_protocols TLSv{version};
-             proxy_ssl_trusted_certificate {certificate};
+             proxy_ssl_trusted_certificate {root};
              proxy_ssl_verify on;
              proxy_ssl_name localhost;"
         ),
     };
     // Debian builds the module apart, and loads it from there.
+    let common = common(setting);
     let module = "include /etc/nginx/modules-enabled/*.conf;";
-    format!("{module}{COMMON}stream {{ server {{ {server} proxy_pass 127.0.0.1:{target}; }} }}")
+    format!("{module}{common}stream {{ server {{ {server} proxy_pass 127.0.0.1:{target}; }} }}")
 }
 
 fn web_args(setting: Setting<'_>) -> Vec<String> {
@@ -101,8 +101,9 @@ fn web_args(setting: Setting<'_>) -> Vec<String> {
         .iter()
         .map(|kind| format!("{kind}_temp_path {directory}/{kind};"))
         .collect();
+    let common = common(setting);
     let config = format!(
-        "{COMMON}http {{
+        "{common}http {{
              access_log off;
              {paths}
              server {{

@@ -1,7 +1,11 @@
 //! NSS: `tstclnt` and `selfserv`, which answers any request with one small page.
 
 use crate::{
-    far::{Setting, Talk, daemon::Daemon, pipe::Pipe},
+    far::{
+        Setting, Talk,
+        daemon::Daemon,
+        pipe::{Connection, Pipe},
+    },
     peer::{Kind, Peer},
 };
 
@@ -16,8 +20,8 @@ pub(super) const CLIENT: Peer = Peer {
         ends: &[("PR_CONNECT_RESET_ERROR", "reset")],
     }),
     expected: "
-client 1.2 | ? | ? | ? | ? | ? | ? | ? | - | - | -
-client 1.3 | ? | ? | ? | ? | ? | ? | ? | - | - | -
+client 1.2 | ? | ? | ? | ? | ? | noticed | FIN | - | - | -
+client 1.3 | ? | ? | ? | ? | ? | noticed | FIN | - | - | -
 ",
     may_be_missing: None,
 };
@@ -33,8 +37,8 @@ pub(super) const SERVER: Peer = Peer {
         args: server_args,
     }),
     expected: "
-server 1.2 | ? | ? | - | - | - | - | - | - | ? | -
-server 1.3 | ? | ? | - | - | - | - | - | - | ? | -
+server 1.2 | close_notify | close_notify | - | - | - | - | - | - | resumed | -
+server 1.3 | close_notify | close_notify | - | - | - | - | - | - | resumed | -
 ",
     may_be_missing: None,
 };
@@ -42,9 +46,9 @@ server 1.3 | ? | ? | - | - | - | - | - | - | ? | -
 /// Its programs do not tell.
 const VERSION: &[&str] = &["dpkg-query", "--show", "libnss3-tools"];
 
-fn client_args(setting: Setting<'_>, _: usize) -> Vec<String> {
+fn client_args(setting: Setting<'_>, _: Connection) -> Vec<String> {
     let (port, version) = (setting.port, setting.side.version.number());
-    let args = format!("-D -o -S -h 127.0.0.1 -a localhost -p {port} -V tls{version}:tls{version}");
+    let args = format!("-D -o -h 127.0.0.1 -a localhost -p {port} -V tls{version}:tls{version}");
     args.split(' ').map(str::to_owned).collect()
 }
 
@@ -59,8 +63,8 @@ fn make_database(setting: Setting<'_>) -> Vec<Vec<String>> {
     let file = file.display();
     [
         format!("certutil -N -d {database} --empty-password"),
-        format!("openssl pkcs12 -export -in {both} -name own -passout pass: -out {file}"),
-        format!("pk12util -i {file} -d {database} -W="),
+        format!("openssl pkcs12 -export -in {both} -name own -passout pass:secret -out {file}"),
+        format!("pk12util -i {file} -d {database} -W secret"),
     ]
     .map(|line| {
         line.split(' ')
@@ -73,6 +77,6 @@ fn make_database(setting: Setting<'_>) -> Vec<Vec<String>> {
 fn server_args(setting: Setting<'_>) -> Vec<String> {
     let (port, version) = (setting.port, setting.side.version.number());
     let database = database(setting);
-    let args = format!("-d {database} -n own -p {port} -V tls{version}:tls{version}");
+    let args = format!("-u -d {database} -n own -p {port} -V tls{version}:tls{version}");
     args.split(' ').map(str::to_owned).collect()
 }

@@ -2,7 +2,11 @@
 //! `SSL_shutdown`; and the program's `s_server` and `s_client`.
 
 use crate::{
-    far::{Setting, pipe::Pipe, script::Script},
+    far::{
+        Setting,
+        pipe::{Connection, Pipe},
+        script::Script,
+    },
     peer::{Kind, Peer, Role, Version},
 };
 
@@ -34,37 +38,37 @@ pub(super) const PROGRAM: Peer = Peer {
         ],
     }),
     expected: "
-server 1.2 | ? | ? | ? | ? | ? | ? | ? | - | ? | -
-server 1.3 | ? | ? | ? | ? | ? | ? | ? | - | ? | -
-client 1.2 | ? | ? | ? | ? | ? | ? | ? | - | ? | -
-client 1.3 | ? | ? | ? | ? | ? | ? | ? | - | ? | -
+server 1.2 | close_notify | FIN | whole or cut to us, whole to it | none | noticed | not told | FIN | - | resumed | -
+server 1.3 | close_notify | FIN | whole or cut to us, whole to it | none | noticed | not told | FIN | - | resumed | -
+client 1.2 | close_notify | close_notify | whole or cut to us, whole to it | none | noticed | noticed | FIN | - | resumed | -
+client 1.3 | close_notify | close_notify | whole or cut to us, whole to it | none | noticed | noticed | FIN | - | resumed | -
 ",
     may_be_missing: None,
 };
 
-fn args(setting: Setting<'_>, attempt: usize) -> Vec<String> {
+fn args(setting: Setting<'_>, connection: Connection) -> Vec<String> {
     let version = match setting.side.version {
         Version::Tls12 => "-tls1_2",
         Version::Tls13 => "-tls1_3",
     };
-    let certificate = setting.identity.certificate_file();
     let args = match setting.side.role {
         Role::Server => {
+            let certificate = setting.identity.certificate_file();
             let key = setting.identity.key_file();
+            let connections = if connection == Connection::Only { 1 } else { 2 };
             format!(
-                "s_server {version} -state -accept 127.0.0.1:0 -naccept 2 -cert {certificate} -key {key}"
+                "s_server {version} -state -accept 127.0.0.1:0 -naccept {connections} -cert {certificate} -key {key}"
             )
         }
         Role::Client => {
+            let root = setting.identity.root_file();
             let port = setting.port;
             let session = setting.directory.join("session");
-            let session = match attempt {
-                0 => format!("-sess_out {}", session.display()),
-                _ => format!("-sess_in {}", session.display()),
+            let session = match connection {
+                Connection::Second => format!("-sess_in {}", session.display()),
+                _ => format!("-sess_out {}", session.display()),
             };
-            format!(
-                "s_client {version} -state -connect 127.0.0.1:{port} -CAfile {certificate} {session}"
-            )
+            format!("s_client {version} -state -connect 127.0.0.1:{port} -CAfile {root} {session}")
         }
     };
     args.split(' ').map(str::to_owned).collect()

@@ -12,10 +12,10 @@ pub(super) const PEER: Peer = Peer {
         package: "peer-s2n",
     }),
     expected: "
-server 1.2 | ? | ? | ? | ? | ? | ? | ? | ? | ? | ?
-server 1.3 | ? | ? | ? | ? | ? | ? | ? | ? | ? | ?
-client 1.2 | ? | ? | ? | ? | ? | ? | ? | ? | ? | ?
-client 1.3 | ? | ? | ? | ? | ? | ? | ? | ? | ? | ?
+server 1.2 | close_notify | close_notify | whole | none | noticed | noticed | FIN | RST | resumed | works
+server 1.3 | close_notify | close_notify | whole | whole | noticed | noticed | FIN | RST | resumed | works
+client 1.2 | close_notify | close_notify | whole | none | noticed | noticed | FIN | RST | full handshake | works
+client 1.3 | close_notify | close_notify | whole | whole | noticed | noticed | FIN | RST | resumed | works
 ",
     may_be_missing: None,
 };

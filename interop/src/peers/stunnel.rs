@@ -18,10 +18,10 @@ pub(super) const PEER: Peer = Peer {
         args: |file| vec![file.to_owned()],
     }),
     expected: "
-server 1.2 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
-server 1.3 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
-client 1.2 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
-client 1.3 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
+server 1.2 | close_notify | close_notify | whole | whole | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
+server 1.3 | close_notify | close_notify | whole | whole | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
+client 1.2 | close_notify | close_notify | whole | whole | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
+client 1.3 | close_notify | close_notify | whole | whole | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
 ",
     may_be_missing: None,
 };
@@ -29,11 +29,12 @@ client 1.3 | ? | ? | ? | ? | ? | ? | - | ? | ? | -
 fn config(setting: Setting<'_>, Ports { listen, target }: Ports) -> String {
     let version = setting.side.version.number();
     let certificate = setting.identity.certificate_file();
+    let root = setting.identity.root_file();
     let key = setting.identity.key_file();
     let tls = match setting.side.role {
         Role::Server => format!("cert = {certificate}\nkey = {key}\n"),
         Role::Client => {
-            format!("client = yes\nCAfile = {certificate}\nverifyPeer = yes\nsni = localhost\n")
+            format!("client = yes\nCAfile = {root}\nverifyChain = yes\nsni = localhost\n")
         }
     };
     format!(

@@ -14,21 +14,21 @@ pub(super) const PEER: Peer = Peer {
         args,
     }),
     expected: "
-client 1.2 | ? | ? | ? | - | ? | ? | - | - | ? | -
-client 1.3 | ? | ? | ? | - | ? | ? | - | - | ? | -
+client 1.2 | FIN | FIN | whole | - | noticed | noticed | - | - | full handshake | -
+client 1.3 | FIN | FIN | whole | - | noticed | noticed | - | - | full handshake | -
 ",
     may_be_missing: None,
 };
 
 fn args(setting: Setting<'_>, urls: &[String], post: Option<&str>) -> Vec<String> {
-    let certificate = setting.identity.certificate_file();
+    let root = setting.identity.root_file();
     let version = match setting.side.version {
-        Version::Tls12 => "PFS:-VERS-TLS-ALL:+VERS-TLS1.2",
+        Version::Tls12 => "TLSv1_2",
         Version::Tls13 => "TLSv1_3",
     };
     let args = format!(
         "--no-config -4 --quiet --tries=1 -O - --secure-protocol={version} \
-         --ca-certificate={certificate}"
+         --ca-certificate={root}"
     );
     let mut args: Vec<_> = args.split(' ').map(str::to_owned).collect();
     if let Some(file) = post {
