@@ -1,12 +1,12 @@
 //! Child processes that do not outlive the run.
 
-use std::{ffi::OsStr, io::ErrorKind, process::Stdio, time::Duration};
+use std::{ffi::OsStr, io::ErrorKind, os::fd::OwnedFd, process::Stdio, time::Duration};
 
 use anyhow::{Context, bail};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    net::TcpListener,
-    process::{Child, ChildStdin, Command},
+    net::{TcpListener, UnixStream},
+    process::{Child, Command},
     sync::watch,
     time::sleep,
 };
@@ -26,7 +26,7 @@ impl std::error::Error for Missing {}
 /// A child process that is killed when it is dropped.
 pub(crate) struct Process {
     pub(crate) child: Child,
-    pub(crate) stdin: Option<ChildStdin>,
+    pub(crate) stdin: Option<UnixStream>,
     pub(crate) stdout: Text,
     pub(crate) stderr: Text,
 }
@@ -36,9 +36,12 @@ impl Process {
         program: &str,
         args: impl IntoIterator<Item = A>,
     ) -> anyhow::Result<Self> {
+        // Not a pipe: tstclnt does not see the end of one.
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
         let spawned = Command::new(program)
             .args(args)
-            .stdin(Stdio::piped())
+            .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -48,7 +51,7 @@ impl Process {
             spawned => spawned.with_context(|| format!("cannot start {program}"))?,
         };
         Ok(Self {
-            stdin: child.stdin.take(),
+            stdin: Some(UnixStream::from_std(ours)?),
             stdout: Text::collect(child.stdout.take().context("its standard output")?),
             stderr: Text::collect(child.stderr.take().context("its standard error")?),
             child,

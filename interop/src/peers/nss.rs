@@ -20,8 +20,8 @@ pub(super) const CLIENT: Peer = Peer {
         ends: &[("PR_CONNECT_RESET_ERROR", "reset")],
     }),
     expected: "
-client 1.2 | ? | ? | ? | ? | ? | noticed | FIN | - | - | -
-client 1.3 | ? | ? | ? | ? | ? | noticed | FIN | - | - | -
+client 1.2 | nothing | nothing | whole | whole | not told | noticed | FIN | - | - | -
+client 1.3 | nothing | nothing | whole | whole | not told | noticed | FIN | - | - | -
 ",
     may_be_missing: None,
 };
