@@ -255,6 +255,12 @@ fn judge(scenario: Scenario, ours: Ours, report: &Report) -> anyhow::Result<()> 
             ours.got
         );
     }
+    if let (Scenario::Flight, Some(got), Some("close_notify")) = (scenario, report.got, said) {
+        ensure!(
+            got == FLIGHT,
+            "it got {got} of our {FLIGHT} bytes and a close_notify"
+        );
+    }
     if let (Scenario::Plain, end) = (scenario, ours.end) {
         if end != End::CloseNotify {
             bail!("a close that ended with {end}");

@@ -80,7 +80,7 @@ async fn greet(tls: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()
     tls.write_all(HELLO).await?;
     let mut hello = [0; HELLO.len()];
     tls.read_exact(&mut hello).await?;
-    match &hello == HELLO {
+    match hello == *HELLO {
         true => Ok(()),
         false => Err(io::Error::other("no hello")),
     }

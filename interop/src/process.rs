@@ -75,8 +75,8 @@ impl Process {
 
     /// Waits for the end of both outputs.
     pub(crate) async fn printed(&mut self) -> String {
-        let mut text = self.stdout.to_end().await;
-        text.extend(self.stderr.to_end().await);
+        let mut text = self.stdout.rest().await;
+        text.extend(self.stderr.rest().await);
         String::from_utf8_lossy(&text).into_owned()
     }
 }
@@ -136,7 +136,7 @@ impl Text {
         .await
     }
 
-    pub(crate) async fn to_end(&mut self) -> Vec<u8> {
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
         while self.0.changed().await.is_ok() {}
         self.0.borrow().clone()
     }

@@ -26,7 +26,7 @@ a greeting in both directions. A dash is a thing that the program cannot do or c
 | our FIN alone | `ClosePolicy::Quiet` | whether it can tell that from a close |
 | our RST | | the same |
 | its FIN alone, its RST | it ends the transport without close_notify | what we call it |
-| next connection | a second connection after a bidirectional close | whether the session is resumed |
+| next connection | a second connection after a bidirectional close | whether the session is resumed; our server gives TLS 1.2 clients session ids and no tickets |
 | plaintext afterwards | a bidirectional close, then the socket is used without TLS | whether that works |
 
 ";

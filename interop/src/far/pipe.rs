@@ -112,7 +112,7 @@ impl<'a> Session<'a> {
             process.stdin = None;
             process.child.wait().await?;
         }
-        let stdout = process.stdout.to_end().await;
+        let stdout = process.stdout.rest().await;
         let printed = process.printed().await;
         let end = self
             .pipe

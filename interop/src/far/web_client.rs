@@ -57,7 +57,7 @@ impl<'a> Session<'a> {
         }
         let process = self.process.as_mut().context("not begun")?;
         let status = process.child.wait().await?;
-        let got = count_payload(&process.stdout.to_end().await);
+        let got = count_payload(&process.stdout.rest().await);
         let end = match status.success() {
             true => "close_notify".to_owned(),
             false => format!("exit:{}", status.code().unwrap_or(-1)),
