@@ -124,6 +124,7 @@ pub(crate) struct Ours {
 /// What the far end says of the same connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
+    /// As far as it is sure.
     pub(crate) sent: Option<usize>,
     pub(crate) got: Option<usize>,
     /// Its word for how reading ended: close_notify, truncated, reset or an error.

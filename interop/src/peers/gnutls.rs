@@ -27,8 +27,8 @@ pub(super) const CLIENT: Peer = Peer {
         ],
     }),
     expected: "
-client 1.2 | FIN | close_notify | cut to us, whole to it | none | noticed | noticed | FIN | - | - | -
-client 1.3 | FIN | close_notify | cut to us, whole to it | none | noticed | noticed | FIN | - | - | -
+client 1.2 | FIN | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | noticed | noticed | FIN | - | - | -
+client 1.3 | FIN | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | noticed | noticed | FIN | - | - | -
 ",
     may_be_missing: None,
 };

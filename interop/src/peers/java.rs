@@ -10,9 +10,9 @@ pub(super) const PEER: Peer = Peer {
     name: "Java SSLSocket",
     kind: Kind::Script(Script::Java),
     expected: "
-server 1.2 | close_notify | close_notify | whole | none | taken for close_notify | noticed | FIN | RST | resumed | works
+server 1.2 | close_notify | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | taken for close_notify | noticed | FIN | RST | resumed | works
 server 1.3 | close_notify | close_notify | whole | whole | taken for close_notify | noticed | FIN | RST | resumed | works
-client 1.2 | close_notify | close_notify | whole | none | taken for close_notify | noticed | FIN | RST | resumed | works
+client 1.2 | close_notify | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | taken for close_notify | noticed | FIN | RST | resumed | works
 client 1.3 | close_notify | close_notify | whole | whole | taken for close_notify | noticed | FIN | RST | resumed | works
 ",
     may_be_missing: None,

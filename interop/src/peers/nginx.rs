@@ -22,10 +22,10 @@ pub(super) const STREAM: Peer = Peer {
         args: |file| args(file),
     }),
     expected: "
-server 1.2 | FIN | close_notify | whole | none | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
-server 1.3 | FIN | close_notify | whole | none | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
-client 1.2 | FIN | close_notify | whole | none | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
-client 1.3 | FIN | close_notify | whole | none | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
+server 1.2 | FIN | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
+server 1.3 | FIN | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
+client 1.2 | FIN | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
+client 1.3 | FIN | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
 ",
     may_be_missing: None,
 };

@@ -38,10 +38,10 @@ pub(super) const PROGRAM: Peer = Peer {
         ],
     }),
     expected: "
-server 1.2 | close_notify | FIN | whole or cut to us, whole to it | none | noticed | not told | FIN | - | resumed | -
-server 1.3 | close_notify | FIN | whole or cut to us, whole to it | none | noticed | not told | FIN | - | resumed | -
-client 1.2 | close_notify | close_notify | whole or cut to us, whole to it | none | noticed | noticed | FIN | - | resumed | -
-client 1.3 | close_notify | close_notify | whole or cut to us, whole to it | none | noticed | noticed | FIN | - | resumed | -
+server 1.2 | close_notify | FIN | whole or cut to us, whole to it or none to us, whole to it | none | noticed | not told | FIN | - | resumed | -
+server 1.3 | close_notify | FIN | whole or cut to us, whole to it or none to us, whole to it | none | noticed | not told | FIN | - | resumed | -
+client 1.2 | close_notify | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | noticed | noticed | FIN | - | resumed | -
+client 1.3 | close_notify | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | noticed | noticed | FIN | - | resumed | -
 ",
     may_be_missing: None,
 };

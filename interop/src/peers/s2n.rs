@@ -12,9 +12,9 @@ pub(super) const PEER: Peer = Peer {
         package: "peer-s2n",
     }),
     expected: "
-server 1.2 | close_notify | close_notify | whole | none | noticed | noticed | FIN | RST | resumed | works
+server 1.2 | close_notify | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | noticed | noticed | FIN | RST | resumed | works
 server 1.3 | close_notify | close_notify | whole | whole | noticed | noticed | FIN | RST | resumed | works
-client 1.2 | close_notify | close_notify | whole | none | noticed | noticed | FIN | RST | full handshake | works
+client 1.2 | close_notify | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | noticed | noticed | FIN | RST | full handshake | works
 client 1.3 | close_notify | close_notify | whole | whole | noticed | noticed | FIN | RST | resumed | works
 ",
     may_be_missing: None,
