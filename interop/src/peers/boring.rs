@@ -7,7 +7,7 @@ use crate::{
 
 pub(super) const PEER: Peer = Peer {
     key: "boring",
-    name: "BoringSSL",
+    name: "BoringSSL through tokio-boring",
     kind: Kind::Script(Script::Cargo {
         package: "peer-boring",
     }),

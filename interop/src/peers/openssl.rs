@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) const LIBRARY: Peer = Peer {
     key: "openssl-lib",
-    name: "OpenSSL library",
+    name: "OpenSSL through tokio-openssl",
     kind: Kind::Script(Script::Cargo { package: "peer-openssl" }),
     expected: "
 server 1.2 | close_notify | close_notify | whole | whole | taken for close_notify | noticed | FIN | RST | resumed | works
