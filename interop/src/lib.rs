@@ -1,1 +1,0 @@
-//! Closing against TLS stacks that are not ours.
