@@ -1,6 +1,10 @@
 //! Where the choices of a schedule come from, and a record of them.
 
-use rand::{Rng, SeedableRng, rngs::SmallRng};
+use rand::{
+    Rng, SeedableRng,
+    distr::{Distribution, weighted::WeightedIndex},
+    rngs::SmallRng,
+};
 
 /// What one poll of the transport does. The first is what a fair transport does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,17 +33,25 @@ pub enum Choosing {
     Random { seed: u64, choices: usize },
 }
 
+struct Random {
+    rng: SmallRng,
+    left: usize,
+    /// The weights of `Block` and `One`: some transports are slower than others.
+    block: u32,
+    one: u32,
+}
+
 pub struct Choices {
     fixed: std::vec::IntoIter<u8>,
-    random: Option<(SmallRng, usize)>,
+    random: Option<Random>,
     /// What was chosen.
     pub made: Vec<u8>,
     /// Of how many.
     pub of: Vec<u8>,
     /// No peer was cut off.
     pub fair: bool,
-    /// How often a poll was blocked for no reason.
-    pub blocks: usize,
+    /// How often a poll was blocked for no reason, or a call was dropped or repeated.
+    pub detours: usize,
 }
 
 impl Choices {
@@ -47,7 +59,16 @@ impl Choices {
         let (fixed, random) = match choosing {
             Choosing::Fixed(fixed) => (fixed, None),
             Choosing::Random { seed, choices } => {
-                (Vec::new(), Some((SmallRng::seed_from_u64(seed), choices)))
+                let mut rng = SmallRng::seed_from_u64(seed);
+                let mut weight = || [5, 50, 5000][rng.random_range(0..3)];
+                let (block, one) = (weight(), weight());
+                let random = Random {
+                    rng,
+                    left: choices,
+                    block,
+                    one,
+                };
+                (Vec::new(), Some(random))
             }
         };
         Self {
@@ -56,7 +77,7 @@ impl Choices {
             made: Vec::new(),
             of: Vec::new(),
             fair: true,
-            blocks: 0,
+            detours: 0,
         }
     }
 
@@ -66,21 +87,16 @@ impl Choices {
     }
 
     /// Chooses one of the first `of`; at random each with its weight.
-    fn choose_weighted(&mut self, of: u8, weight: impl Fn(u8) -> u32) -> u8 {
+    fn choose_weighted(&mut self, of: u8, weight: impl Fn(&Random, u8) -> u32) -> u8 {
         if of < 2 {
             return 0;
         }
         let chosen = match &mut self.random {
-            Some((rng, left @ 1..)) => {
-                *left -= 1;
-                let mut ticket = rng.random_range(0..(0..of).map(&weight).sum());
-                (0..of)
-                    .find(|&i| {
-                        let mine = ticket < weight(i);
-                        ticket = ticket.wrapping_sub(weight(i));
-                        mine
-                    })
-                    .unwrap()
+            Some(random @ Random { left: 1.., .. }) => {
+                random.left -= 1;
+                let weights: Vec<_> = (0..of).map(|i| weight(random, i)).collect();
+                let chosen = WeightedIndex::new(weights).unwrap().sample(&mut random.rng);
+                u8::try_from(chosen).unwrap()
             }
             _ => self.fixed.next().map_or(0, |choice| choice % of),
         };
@@ -90,27 +106,30 @@ impl Choices {
     }
 
     pub fn choose(&mut self, of: usize) -> usize {
-        self.choose_weighted(u8::try_from(of).unwrap(), |_| 1)
+        self.choose_weighted(u8::try_from(of).unwrap(), |_, _| 1)
             .into()
     }
 
     /// Something that a caller may do, but seldom does.
     pub fn seldom(&mut self) -> bool {
-        self.choose_weighted(2, |i| [9, 1][usize::from(i)]) == 1
+        let yes = self.choose_weighted(2, |_, i| [9, 1][usize::from(i)]) == 1;
+        self.detours += usize::from(yes);
+        yes
     }
 
     /// What a poll does that could go on.
     pub fn outcome(&mut self, of: &[Outcome]) -> Outcome {
-        let weight = |i: u8| match of[usize::from(i)] {
-            Outcome::All => 80,
-            Outcome::Block | Outcome::One => 58,
+        let weight = |random: &Random, i: u8| match of[usize::from(i)] {
+            Outcome::All => 50,
+            Outcome::Block => random.block,
+            Outcome::One => random.one,
             Outcome::End | Outcome::Reset => 1,
         };
         let outcome =
             of[usize::from(self.choose_weighted(u8::try_from(of.len()).unwrap(), weight))];
         match outcome {
             Outcome::All | Outcome::One => {}
-            Outcome::Block => self.blocks += 1,
+            Outcome::Block => self.detours += 1,
             Outcome::End | Outcome::Reset => self.fair = false,
         }
         outcome

@@ -1,5 +1,10 @@
 //! Two peers over a transport whose every poll, and every turn of the two, is somebody's choice.
-#![allow(unreachable_pub, reason = "the fuzz targets use it too")]
+#![allow(
+    unreachable_pub,
+    unused_imports,
+    dead_code,
+    reason = "the fuzz targets use a part of it"
+)]
 
 mod choices;
 mod peers;
