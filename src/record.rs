@@ -1,6 +1,7 @@
 //! `RecordAligned`: a transport that never reads past a TLS record.
 
 use std::{
+    fmt,
     io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
@@ -46,7 +47,6 @@ const CAPACITY: usize = 4096;
 ///     Ok(GracefulStream::new(acceptor.accept(aligned).await?))
 /// }
 /// ```
-#[derive(Debug)]
 pub struct RecordAligned<IO> {
     io: IO,
     /// What has been read ahead is `buf[start..end]`.
@@ -61,6 +61,17 @@ enum Mode {
     /// This much of the current record is not handed out.
     Record(usize),
     Plain,
+}
+
+/// Without the bytes: there may be many, and secrets among them.
+impl<IO: fmt::Debug> fmt::Debug for RecordAligned<IO> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordAligned")
+            .field("io", &self.io)
+            .field("ahead", &self.ahead().len())
+            .field("mode", &self.mode)
+            .finish()
+    }
 }
 
 impl<IO> RecordAligned<IO> {

@@ -292,24 +292,48 @@ impl Tls<'_> {
         }
         let before = self.queued()?;
         let end_if_queued_before = self.end_of_last_alert(before);
-        let mut with_last = before;
-        if !last.is_empty() {
+        // A call that was dropped and is made again must not queue `last` a second time.
+        let may_be_queued = 0 < end_if_queued_before && before < RUSTLS_BUFFER_LIMIT;
+        let mut accepted = 0;
+        if may_be_queued {
+            accepted = on!(self, c => c.writer().write(last).unwrap_or(0));
+        }
+        let refused = may_be_queued && accepted == 0 && !last.is_empty();
+        if !refused && accepted < last.len() {
             // All of it or nothing, so that a dropped future leaves no half behind. It cannot
             // fail: nothing is written here, and the session has just been found sound.
             let _ = on!(self, c => {
                 c.set_buffer_limit(None);
-                let written = c.writer().write_all(last);
+                let written = c.writer().write_all(&last[accepted..]);
                 c.set_buffer_limit(Some(RUSTLS_BUFFER_LIMIT));
                 written
             });
+<<<<<<< HEAD
             with_last = self.queued()?;
+=======
+>>>>>>> refs/heads/schedules
         }
+        let with_last = self.process()?.tls_bytes_to_write();
         on!(self, c => c.send_close_notify());
+<<<<<<< HEAD
         let after = self.queued()?;
         Ok(match after > with_last {
             true => after,
             false => end_if_queued_before,
         })
+=======
+        let after = self.process()?.tls_bytes_to_write();
+        if after == with_last {
+            return Ok(end_if_queued_before);
+        }
+        if refused {
+            return Err(rustls::Error::General(
+                "the buffer limit has no room for the last data".into(),
+            ));
+        }
+        on!(self, c => c.set_buffer_limit(Some(CLOSED_BUFFER_LIMIT)));
+        Ok(after)
+>>>>>>> refs/heads/schedules
     }
 
     fn discard_plaintext(&mut self) -> usize {
@@ -331,6 +355,9 @@ impl Tls<'_> {
 
 /// What rustls starts with.
 const RUSTLS_BUFFER_LIMIT: usize = 64 * 1024;
+/// As long as close_notify is queued: rustls takes nothing behind it, and by that we know it.
+/// tokio-rustls would spin on zero once the queue is empty.
+const CLOSED_BUFFER_LIMIT: usize = 1;
 
 impl<S: Split> Session for S {
     fn status(&mut self) -> Result<Status, rustls::Error> {
@@ -422,10 +449,15 @@ impl<S: Split> Session for S {
 
     fn discard_queue(&mut self) {
         let (_, mut tls) = self.split();
+<<<<<<< HEAD
         while on!(&tls, c => c.wants_write()) {
             // Takes all that it is given.
             let _ = on!(&mut tls, c => c.write_tls(&mut io::sink()));
         }
+=======
+        while let Ok(1..) = on!(&mut tls, c => c.write_tls(&mut io::sink())) {}
+        on!(&mut tls, c => c.set_buffer_limit(Some(RUSTLS_BUFFER_LIMIT)));
+>>>>>>> refs/heads/schedules
     }
 
     fn tickets(&mut self) -> u32 {

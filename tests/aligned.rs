@@ -504,3 +504,11 @@ fn b16_a_reset_anywhere_in_close_notify_is_a_reset() {
         }
     }
 }
+
+#[test]
+fn what_was_read_ahead_stays_out_of_logs() {
+    let aligned = RecordAligned::with_prefix((), b"secret".to_vec());
+    let printed = format!("{aligned:?}");
+    assert!(printed.contains("ahead: 6"), "{printed}");
+    assert!(!printed.contains("115, 101"), "{printed}");
+}

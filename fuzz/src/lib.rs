@@ -1,1 +1,30 @@
 //! Whatever a peer may send, and every schedule.
+//!
+//! Each function takes any bytes and panics if a rule is broken. The fuzz targets call them, and
+//! so does a test with the corpus and with bytes at random.
+
+mod after_close_notify;
+mod aligned;
+#[cfg(test)]
+mod driver;
+#[path = "../../tests/schedules/harness/mod.rs"]
+mod harness;
+mod schedules;
+#[path = "../../tests/support/mod.rs"]
+pub mod support;
+
+pub use after_close_notify::after_close_notify;
+pub use aligned::aligned;
+pub use schedules::schedules;
+
+/// libFuzzer ends the process at a panic. In builds with debug assertions rustls panics where it
+/// would send a fatal alert after close_notify, and the crate catches that.
+pub fn let_rustls_unwind() {
+    let end = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload().downcast_ref::<&str>();
+        if !message.is_some_and(|message| message.contains("sent_fatal_alert")) {
+            end(panic);
+        }
+    }));
+}

@@ -45,6 +45,22 @@ fn c01_dropped_after_every_single_poll_there_is_one_alert_behind_all_data() {
 }
 
 #[test]
+fn c01_dropped_and_called_again_with_the_last_data_it_is_sent_once() {
+    for case in CASES {
+        // Of two bytes it is as long as an alert.
+        for last in [&b"\r\n"[..], b"QUIT\r\n"] {
+            let mut rig = Rig::new(case);
+            rig.wire.on_write(std::iter::repeat_n(Step::Block, 100));
+            for _ in 0..100 {
+                assert_pending!(spawn(rig.stream.close_notify_with(last).no_deadline()).poll());
+            }
+            assert_ready_ok!(spawn(rig.stream.close_notify_with(last)).poll());
+            rig.assert_wrote_and_closed(last);
+        }
+    }
+}
+
+#[test]
 fn c02_dropped_while_waiting_the_next_call_goes_on_waiting() {
     for case in CASES {
         let mut rig = Rig::new(case);
