@@ -284,7 +284,7 @@ impl Tls<'_> {
 
     fn queue_close_notify(&mut self, last: &[u8]) -> Result<usize, rustls::Error> {
         if last.is_empty() && !on!(self, c => c.wants_write()) {
-            on!(self, c => c.send_close_notify());
+            self.send_close_notify();
             return Ok(match on!(self, c => c.wants_write()) {
                 true => WHOLE_QUEUE,
                 false => 0,
@@ -304,25 +304,12 @@ impl Tls<'_> {
             // fail: nothing is written here, and the session has just been found sound.
             let _ = on!(self, c => {
                 c.set_buffer_limit(None);
-                let written = c.writer().write_all(&last[accepted..]);
-                c.set_buffer_limit(Some(RUSTLS_BUFFER_LIMIT));
-                written
+                c.writer().write_all(&last[accepted..])
             });
-<<<<<<< HEAD
-            with_last = self.queued()?;
-=======
->>>>>>> refs/heads/schedules
         }
-        let with_last = self.process()?.tls_bytes_to_write();
-        on!(self, c => c.send_close_notify());
-<<<<<<< HEAD
+        let with_last = self.queued()?;
+        self.send_close_notify();
         let after = self.queued()?;
-        Ok(match after > with_last {
-            true => after,
-            false => end_if_queued_before,
-        })
-=======
-        let after = self.process()?.tls_bytes_to_write();
         if after == with_last {
             return Ok(end_if_queued_before);
         }
@@ -331,9 +318,15 @@ impl Tls<'_> {
                 "the buffer limit has no room for the last data".into(),
             ));
         }
-        on!(self, c => c.set_buffer_limit(Some(CLOSED_BUFFER_LIMIT)));
         Ok(after)
->>>>>>> refs/heads/schedules
+    }
+
+    #[inline]
+    fn send_close_notify(&mut self) {
+        on!(self, c => {
+            c.send_close_notify();
+            c.set_buffer_limit(Some(CLOSED_BUFFER_LIMIT));
+        });
     }
 
     fn discard_plaintext(&mut self) -> usize {
@@ -449,15 +442,11 @@ impl<S: Split> Session for S {
 
     fn discard_queue(&mut self) {
         let (_, mut tls) = self.split();
-<<<<<<< HEAD
         while on!(&tls, c => c.wants_write()) {
             // Takes all that it is given.
             let _ = on!(&mut tls, c => c.write_tls(&mut io::sink()));
         }
-=======
-        while let Ok(1..) = on!(&mut tls, c => c.write_tls(&mut io::sink())) {}
         on!(&mut tls, c => c.set_buffer_limit(Some(RUSTLS_BUFFER_LIMIT)));
->>>>>>> refs/heads/schedules
     }
 
     fn tickets(&mut self) -> u32 {
