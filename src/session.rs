@@ -484,6 +484,7 @@ impl From<BadRecord> for rustls::Error {
             BadRecord::ContentType => Self::InvalidMessage(InvalidMessage::InvalidContentType),
             BadRecord::Version => Self::InvalidMessage(InvalidMessage::UnknownProtocolVersion),
             BadRecord::Oversized => Self::PeerSentOversizedRecord,
+            BadRecord::EmptyHandshake => Self::InvalidMessage(InvalidMessage::InvalidEmptyPayload),
             BadRecord::Plaintext => Self::DecryptError,
             BadRecord::PlaintextAlert(description) => Self::AlertReceived(description.into()),
         }

@@ -11,6 +11,7 @@ mod driver;
 mod harness;
 mod schedules;
 #[path = "../../tests/support/mod.rs"]
+#[allow(clippy::new_without_default, reason = "the tests do not need it")]
 pub mod support;
 
 pub use after_close_notify::after_close_notify;

@@ -96,3 +96,13 @@ fn a_start_in_the_middle_of_a_record_is_left_to_rustls() {
         assert_eq!(framing.bad(), Some(BadRecord::ContentType));
     }
 }
+
+#[test]
+fn the_longest_record_of_each_version_passes_and_one_byte_more_does_not() {
+    for (rules, longest) in [(TLS12, 18_432), (TLS13, 16_640)] {
+        let good = record([23, 3, 3], longest);
+        assert_eq!(admit(&good, 0, rules), (good.len(), None));
+        let bad = record([23, 3, 3], longest + 1);
+        assert_eq!(admit(&bad, 0, rules), (0, Some(BadRecord::Oversized)));
+    }
+}

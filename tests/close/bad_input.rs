@@ -485,3 +485,26 @@ fn b21_a_fatal_alert_is_told_by_its_name() {
         }
     }
 }
+
+#[test]
+fn b20_a_handshake_record_of_no_bytes_is_no_panic() {
+    // Behind the encryption of TLS 1.3 it cannot be seen before rustls has it.
+    for case in CASES.into_iter().filter(|case| !case.is_tls13()) {
+        let (mut stream, wire, mut forge) = Rig::new(case).forge();
+        let mut close = spawn(stream.shutdown_bidirectional().no_deadline());
+        assert_pending!(close.poll());
+        wire.feed(&forge.seal(HANDSHAKE, &[]));
+        let mut ended = poll_while_woken(&mut close);
+        // It is the next record at which rustls would panic.
+        if ended.is_pending() {
+            wire.feed(&forge.close_notify());
+            ended = poll_while_woken(&mut close);
+        }
+        match assert_ready_err!(ended) {
+            ShutdownError::Tls(Error::InvalidMessage(InvalidMessage::InvalidEmptyPayload)) => {}
+            e => panic!("{e:?}"),
+        }
+        drop(close);
+        forge.assert_only_close_notify(&wire.take_outbound());
+    }
+}
