@@ -31,8 +31,8 @@ use tokio_tls_shutdown::{CloseTracker, GracefulAcceptor, tokio_rustls};
 use tokio_tungstenite::{client_async, tungstenite::Message};
 
 use crate::{
-    servers::VERSIONS,
-    support::{Case, Role, pair},
+    servers::{LAYERS, Server, VERSIONS},
+    support::{Case, Role, in_time, pair},
 };
 
 /// What a client is about when the server stops.
@@ -256,16 +256,16 @@ async fn f09_a_drain_ends_two_thousand_connections_and_counts_each() {
             }
         }
         for _ in 0..all {
-            readies.recv().await.unwrap();
+            in_time("a client", readies.recv()).await.unwrap();
         }
         assert_eq!((all, tracker.open()), (2000, 2000));
 
         stop.send_replace(true);
         let report = tracker.drain(Duration::from_secs(2)).await;
-        served.await.unwrap().unwrap();
+        in_time("the server", served).await.unwrap().unwrap();
 
         let mut good = HashMap::new();
-        while let Some(client) = clients.join_next().await {
+        while let Some(client) = in_time("a client", clients.join_next()).await {
             let (state, is_good) = client.unwrap();
             *good.entry(state).or_default() += usize::from(is_good);
         }
@@ -281,5 +281,28 @@ async fn f09_a_drain_ends_two_thousand_connections_and_counts_each() {
         // Handshakes when their listener went, and the WebSockets that their clients have closed:
         // axum drops those as they are.
         assert_eq!(report.closed.dropped, 300, "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_drain_ends_connections_that_linger() {
+    for layer in LAYERS {
+        for version in VERSIONS {
+            let refuse = post(async || "no, thank you");
+            let server = Server::start(layer, version, Router::new().route("/", refuse)).await;
+            let mut tls = server.connect("http/1.1").await;
+            let half = b"POST / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                content-length: 1000000\r\n\r\nthe first half";
+            tls.write_all(half).await.unwrap();
+            let mut response = String::new();
+            let read = tls.read_to_string(&mut response);
+            in_time("the response", read).await.unwrap();
+            assert!(response.ends_with("no, thank you"), "{response}");
+            // Closed for the client, and the server waits for the rest of its upload.
+            let report = server.drain(Duration::ZERO).await;
+            let case = format!("{layer:?} {version:?} {report}");
+            assert_eq!((report.ended, report.closed.total()), (1, 1), "{case}");
+            assert_eq!(report.still_open, 0, "{case}");
+        }
     }
 }
