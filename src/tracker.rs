@@ -124,7 +124,9 @@ impl CloseTracker {
     ///
     /// To end a stream means: reading and writing fail from now on with
     /// [`ConnectionAborted`](std::io::ErrorKind::ConnectionAborted), a task that waits for it is
-    /// woken to see that, and our close_notify is tried once without waiting. A handshake ends
+    /// woken to see that, and our close_notify is tried once without waiting. To a peer that takes
+    /// the end of the connection for the end of a message, one that is cut off here looks whole:
+    /// let the deadline be longer than such messages take. A handshake ends
     /// with [`HandshakeError::Stopped`](crate::HandshakeError::Stopped). Their owners then have one
     /// more second to drop them; whoever holds a stream without polling it is reported as
     /// [`still_open`](DrainReport::still_open).

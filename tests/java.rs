@@ -211,7 +211,7 @@ impl AsyncWrite for Tap {
 }
 
 async fn stop_tls(case: Case) -> Served {
-    let pem = PemFiles::new();
+    let pem = PemFiles::write();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let version = match case.version {
         Version::Tls12 => "TLSv1.2",

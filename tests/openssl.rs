@@ -40,7 +40,7 @@ struct Server {
 
 impl Server {
     async fn start(case: Case, args: &[&str]) -> Self {
-        let pem = PemFiles::new();
+        let pem = PemFiles::write();
         let identity = [
             "-accept",
             "127.0.0.1:0",
@@ -85,7 +85,7 @@ impl Listener {
     }
 
     async fn accept(&self, args: &[&str]) -> (Tls, Program) {
-        let pem = PemFiles::new();
+        let pem = PemFiles::write();
         let address = self.listener.local_addr().unwrap().to_string();
         let target = [
             "-connect",

@@ -105,7 +105,7 @@ where
 }
 
 async fn report_of(address: &str, args: &[&str]) -> Value {
-    let files = PemFiles::new();
+    let files = PemFiles::write();
     let ca = files.certificate.path().to_str().unwrap();
     let output = run(&[&["--json", "--ca", ca, address], args].concat()).await;
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -468,7 +468,7 @@ async fn what_is_no_tls_server_is_said_to_be_none() {
 #[tokio::test]
 async fn a_handshake_that_cannot_succeed_is_explained() {
     let address = server(with_tickets(TLS13), answer).await;
-    let files = PemFiles::new();
+    let files = PemFiles::write();
     let ours = files.certificate.path().to_str().unwrap();
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let mut file = NamedTempFile::new().unwrap();

@@ -61,7 +61,7 @@ async fn with_each_layer(fetch: impl AsyncFn(&Server, Layer, Version)) {
 
 #[tokio::test]
 async fn curl_keeps_a_connection_alive() {
-    let pem = PemFiles::new();
+    let pem = PemFiles::write();
     for (http, version_of_http) in [("--http1.1", "1.1"), ("--http2", "2")] {
         with_each_layer(async |server, layer, version| {
             let args = [http, "--write-out", " %{http_version} %{num_connects}\n"];
@@ -80,7 +80,7 @@ async fn curl_keeps_a_connection_alive() {
 
 #[tokio::test]
 async fn curl_asks_for_the_close() {
-    let pem = PemFiles::new();
+    let pem = PemFiles::write();
     with_each_layer(async |server, layer, version| {
         let args = ["--http1.1", "--header", "Connection: close"];
         let out = curl(server, &pem, &args, &["/"]).await;
@@ -91,7 +91,7 @@ async fn curl_asks_for_the_close() {
 
 #[tokio::test]
 async fn curl_gets_the_whole_refusal_of_its_upload() {
-    let pem = PemFiles::new();
+    let pem = PemFiles::write();
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(&[b'x'; 5_000_000]).unwrap();
     let data = format!("@{}", file.path().display());

@@ -131,7 +131,7 @@ impl Server {
 
 #[tokio::test]
 async fn d05_ftp_clears_its_command_channel() {
-    let pem = PemFiles::new();
+    let pem = PemFiles::write();
     for version in [Version::Tls12, Version::Tls13] {
         let case = Case::new(version, Role::Server);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -61,7 +61,7 @@ async fn assert_reads(from: &mut (impl tokio::io::AsyncRead + Unpin), message: &
 }
 
 async fn reuse(we_close_first: bool, glued: bool) {
-    let pem = PemFiles::new();
+    let pem = PemFiles::write();
     for case in CASES {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port().to_string();

@@ -181,7 +181,7 @@ pub struct PemFiles {
 }
 
 impl PemFiles {
-    pub fn new() -> Self {
+    pub fn write() -> Self {
         Self {
             certificate: file_with(&made().cert.pem()),
             key: file_with(&made().signing_key.serialize_pem()),
