@@ -10,6 +10,7 @@
 mod support;
 
 mod answers;
+mod chromium;
 mod clients;
 mod curl;
 mod cut_off;
