@@ -35,22 +35,25 @@ impl<'a, S: Session> ShutdownBidirectional<'a, S> {
 
     /// Sets how long the whole call may take, from its first poll. Zero sends our close_notify if
     /// that is possible at once, takes what has already come, and waits for nobody.
-    pub fn deadline(self, after: Duration) -> Self {
-        let call = self.call.deadline(Some(after));
-        Self { call }
+    #[inline]
+    pub fn deadline(mut self, after: Duration) -> Self {
+        self.call.set_deadline(Some(after));
+        self
     }
 
     /// Waits for as long as it takes, and needs no timer of the runtime.
-    pub fn no_deadline(self) -> Self {
-        let call = self.call.deadline(None);
-        Self { call }
+    #[inline]
+    pub fn no_deadline(mut self) -> Self {
+        self.call.set_deadline(None);
+        self
     }
 
     /// Sets how many bytes of application data are thrown away before the call gives up on the
     /// peer with [`PeerClose::DiscardLimit`](crate::PeerClose::DiscardLimit).
-    pub fn discard_limit(self, bytes: u64) -> Self {
-        let call = self.call.discard_limit(bytes);
-        Self { call }
+    #[inline]
+    pub fn discard_limit(mut self, bytes: u64) -> Self {
+        self.call.set_discard_limit(bytes);
+        self
     }
 }
 

@@ -44,14 +44,15 @@ impl<'a, S: Session> Call<'a, S> {
         }
     }
 
-    pub(crate) fn deadline(mut self, after: Option<Duration>) -> Self {
-        self.deadline = Deadline::new(after);
-        self
+    /// To be set before the first poll.
+    #[inline]
+    pub(crate) fn set_deadline(&mut self, after: Option<Duration>) {
+        self.deadline.set(after);
     }
 
-    pub(crate) fn discard_limit(mut self, bytes: u64) -> Self {
-        self.progress = self.progress.discard_limit(bytes);
-        self
+    #[inline]
+    pub(crate) fn set_discard_limit(&mut self, bytes: u64) {
+        self.progress.set_discard_limit(bytes);
     }
 
     pub(crate) fn has_ended(&self) -> bool {

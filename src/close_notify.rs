@@ -36,15 +36,17 @@ impl<'a, S: Session> CloseNotify<'a, S> {
 
     /// Sets how long the whole call may take, from its first poll. Zero tries once and does not
     /// wait.
-    pub fn deadline(self, after: Duration) -> Self {
-        let call = self.call.deadline(Some(after));
-        Self { call }
+    #[inline]
+    pub fn deadline(mut self, after: Duration) -> Self {
+        self.call.set_deadline(Some(after));
+        self
     }
 
     /// Waits for as long as it takes, and needs no timer of the runtime.
-    pub fn no_deadline(self) -> Self {
-        let call = self.call.deadline(None);
-        Self { call }
+    #[inline]
+    pub fn no_deadline(mut self) -> Self {
+        self.call.set_deadline(None);
+        self
     }
 }
 

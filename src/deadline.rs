@@ -25,6 +25,11 @@ impl Deadline {
         Self { after, sleep: None }
     }
 
+    /// Changes it, before it has begun.
+    pub(crate) fn set(&mut self, after: Option<Duration>) {
+        self.after = after;
+    }
+
     /// To be called where something has blocked: the first call starts the clock.
     pub(crate) fn poll_elapsed(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();

@@ -97,8 +97,12 @@ impl CloseProgress {
     /// up with [`PeerClose::DiscardLimit`].
     #[must_use]
     pub const fn discard_limit(mut self, bytes: u64) -> Self {
-        self.machine.set_discard_limit(bytes);
+        self.set_discard_limit(bytes);
         self
+    }
+
+    pub(crate) const fn set_discard_limit(&mut self, bytes: u64) {
+        self.machine.set_discard_limit(bytes);
     }
 
     /// Returns which alerts have been exchanged, as far as the last poll has seen.
@@ -245,7 +249,7 @@ impl CloseProgress {
         }
         loop {
             match self.machine.want(goal) {
-                Want::Queue => match stream.poll_establish(cx) {
+                Want::Queue => match stream.poll_establish(cx, last) {
                     Poll::Pending => self.machine.write_blocked(),
                     Poll::Ready(Err(e)) => return Poll::Ready(Err(establish_error(e))),
                     Poll::Ready(Ok(())) if stream.is_handshaking() => {

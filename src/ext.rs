@@ -101,7 +101,7 @@ pub trait ShutdownExt: Session + Sized {
     /// # Cancel safety
     ///
     /// Cancel safe: the first poll queues all of `data`, or, as long as a handshake with early data
-    /// is going on, nothing. Call again, with the same data or none, to go on: `data` that comes
+    /// is going on or 64 KiB wait to be written, nothing. Call again, with the same data or none, to go on: `data` that comes
     /// after our close_notify was queued is not sent.
     ///
     /// # Errors

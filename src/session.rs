@@ -59,8 +59,9 @@ pub trait Session {
     fn is_handshaking(&mut self) -> bool;
 
     /// Finishes what must precede an alert: a handshake that early data has left open, and the
-    /// early data that the server refused.
-    fn poll_establish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+    /// early data that the server refused; in front of last data so much of a long queue that
+    /// `queue_close_notify` can tell a repeated call.
+    fn poll_establish(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<()>>;
 
     /// Queues `last` and our close_notify, unless it was queued before. Returns how many bytes of
     /// the queue end with it, or [`WHOLE_QUEUE`].
@@ -293,7 +294,7 @@ impl Tls<'_> {
         let before = self.queued()?;
         let end_if_queued_before = self.end_of_last_alert(before);
         // A call that was dropped and is made again must not queue `last` a second time.
-        let may_be_queued = 0 < end_if_queued_before && before < RUSTLS_BUFFER_LIMIT;
+        let may_be_queued = end_if_queued_before > 0;
         let mut accepted = 0;
         if may_be_queued {
             accepted = on!(self, c => c.writer().write(last).unwrap_or(0));
@@ -361,8 +362,21 @@ impl<S: Split> Session for S {
         on!(self.split().1, c => c.is_handshaking())
     }
 
-    fn poll_establish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Split::poll_establish(self, cx)
+    #[inline]
+    fn poll_establish(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<()>> {
+        ready!(Split::poll_establish(self, cx))?;
+        while !last.is_empty() {
+            let queued = self.queued().map_err(io::Error::other)?;
+            let too_long = (queued + 1).saturating_sub(RUSTLS_BUFFER_LIMIT);
+            if too_long == 0 {
+                break;
+            }
+            // Of a queue that ends with our close_notify this leaves the end.
+            if ready!(self.poll_write(cx, too_long))? == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn queue_close_notify(&mut self, last: &[u8]) -> Result<usize, rustls::Error> {

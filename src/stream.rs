@@ -329,8 +329,8 @@ impl<S: Session> Session for GracefulStream<S> {
         self.stream.is_handshaking()
     }
 
-    fn poll_establish(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_establish(cx)
+    fn poll_establish(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<()>> {
+        self.stream.poll_establish(cx, last)
     }
 
     fn queue_close_notify(&mut self, last: &[u8]) -> Result<usize, rustls::Error> {

@@ -327,6 +327,31 @@ fn a15_last_data_of_any_length_is_sent_once_though_the_call_is_dropped_and_repea
 }
 
 #[test]
+fn a15_last_data_is_sent_once_wherever_a_repeated_call_finds_the_queue() {
+    for case in CASES {
+        // One that rustls takes as it is, and one that is longer than its buffer; behind a queue
+        // that has room, and one that has not.
+        for (data, before) in [(10, 0), (10, 1), (100_000, 0), (200_000, 1), (10, 70_000)] {
+            for taken in [1, 10_000, 60_000, 65_000, 66_000, 150_000] {
+                let mut rig = Rig::new(case);
+                rig.wire.every_write(Step::Block);
+                let mut sent = vec![1; before];
+                sent.truncate(assert_ready_ok!(spawn(rig.stream.write(&sent)).poll()));
+                let data = vec![7; data];
+                for step in [1, taken].into_iter().chain([1; 20]) {
+                    rig.wire.on_write([Step::Take(step), Step::Block]);
+                    let _ = spawn(rig.stream.close_notify_with(&data).no_deadline()).poll();
+                }
+                rig.wire.unblock_writes();
+                assert_ready_ok!(spawn(rig.stream.close_notify_with(&data)).poll());
+                sent.extend_from_slice(&data);
+                rig.assert_wrote_and_closed(&sent);
+            }
+        }
+    }
+}
+
+#[test]
 fn a16_an_alert_that_rustls_has_queued_itself_is_flushed_and_not_repeated() {
     for case in CASES {
         let mut rig = Rig::new(case);
