@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use allocation_counter::measure;
 use axum::{
     Router,
     body::Body,
@@ -27,12 +28,12 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tokio_tls_shutdown::{CloseTracker, GracefulAcceptor, tokio_rustls};
+use tokio_tls_shutdown::{CloseTracker, DrainReport, GracefulAcceptor, tokio_rustls};
 use tokio_tungstenite::{client_async, tungstenite::Message};
 
 use crate::{
     servers::{LAYERS, Server, VERSIONS},
-    support::{Case, Role, in_time, pair},
+    support::{Case, Role, Version, in_time, pair},
 };
 
 /// What a client is about when the server stops.
@@ -218,59 +219,66 @@ async fn rest(tls: &mut TlsStream<DuplexStream>) -> io::Result<String> {
     Ok(rest)
 }
 
-#[tokio::test(start_paused = true)]
-async fn f09_a_drain_ends_two_thousand_connections_and_counts_each() {
+/// Serves two thousand connections and drains them.
+async fn drain_two_thousand(version: Version) -> DrainReport {
+    let tracker = CloseTracker::new();
+    let config = Case::new(version, Role::Server).server_config();
+    let acceptor = GracefulAcceptor::new(Arc::new(config)).with_tracker(&tracker);
+    let (connect, pipes) = mpsc::unbounded_channel();
+    let (stop, stopping) = watch::channel(false);
+    let (_never, never) = watch::channel(false);
+    let mut stopped = stopping.clone();
+    let listener = TlsListener::new(acceptor, Pipes(pipes));
+    let serve =
+        axum::serve(listener, app(stopping.clone(), never)).with_graceful_shutdown(async move {
+            let _ = stopped.wait_for(|stopped| *stopped).await;
+        });
+    let served = tokio::spawn(serve.into_future());
+
+    let config = Arc::new(Case::new(version, Role::Client).client_config());
+    let (ready, mut readies) = mpsc::unbounded_channel();
+    let mut clients = JoinSet::new();
+    let mut all = 0;
+    for (state, count) in STATES {
+        all += count;
+        for _ in 0..count {
+            let (io, theirs) = tokio::io::duplex(16_384);
+            connect.send(theirs).unwrap();
+            let client = Client {
+                state,
+                io,
+                connector: config.clone().into(),
+                ready: ready.clone(),
+                stopping: stopping.clone(),
+            };
+            clients.spawn(async move { (state, client.run().await) });
+        }
+    }
+    for _ in 0..all {
+        in_time("a client", readies.recv()).await.unwrap();
+    }
+    assert_eq!((all, tracker.open()), (2000, 2000));
+
+    stop.send_replace(true);
+    let report = tracker.drain(Duration::from_secs(2)).await;
+    in_time("the server", served).await.unwrap().unwrap();
+
+    let mut good = HashMap::new();
+    while let Some(client) = in_time("a client", clients.join_next()).await {
+        let (state, is_good) = client.unwrap();
+        *good.entry(state).or_default() += usize::from(is_good);
+    }
+    assert_eq!(good, HashMap::from(STATES), "{version:?}");
+    report
+}
+
+#[test]
+fn f09_a_drain_ends_two_thousand_connections_and_counts_each() {
     for version in VERSIONS {
-        let tracker = CloseTracker::new();
-        let config = Case::new(version, Role::Server).server_config();
-        let acceptor = GracefulAcceptor::new(Arc::new(config)).with_tracker(&tracker);
-        let (connect, pipes) = mpsc::unbounded_channel();
-        let (stop, stopping) = watch::channel(false);
-        let (_never, never) = watch::channel(false);
-        let mut stopped = stopping.clone();
-        let listener = TlsListener::new(acceptor, Pipes(pipes));
-        let serve = axum::serve(listener, app(stopping.clone(), never)).with_graceful_shutdown(
-            async move {
-                let _ = stopped.wait_for(|stopped| *stopped).await;
-            },
-        );
-        let served = tokio::spawn(serve.into_future());
-
-        let config = Arc::new(Case::new(version, Role::Client).client_config());
-        let (ready, mut readies) = mpsc::unbounded_channel();
-        let mut clients = JoinSet::new();
-        let mut all = 0;
-        for (state, count) in STATES {
-            all += count;
-            for _ in 0..count {
-                let (io, theirs) = tokio::io::duplex(16_384);
-                connect.send(theirs).unwrap();
-                let client = Client {
-                    state,
-                    io,
-                    connector: config.clone().into(),
-                    ready: ready.clone(),
-                    stopping: stopping.clone(),
-                };
-                clients.spawn(async move { (state, client.run().await) });
-            }
-        }
-        for _ in 0..all {
-            in_time("a client", readies.recv()).await.unwrap();
-        }
-        assert_eq!((all, tracker.open()), (2000, 2000));
-
-        stop.send_replace(true);
-        let report = tracker.drain(Duration::from_secs(2)).await;
-        in_time("the server", served).await.unwrap().unwrap();
-
-        let mut good = HashMap::new();
-        while let Some(client) = in_time("a client", clients.join_next()).await {
-            let (state, is_good) = client.unwrap();
-            *good.entry(state).or_default() += usize::from(is_good);
-        }
-        assert_eq!(good, HashMap::from(STATES), "{version:?}");
-
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+        let drain = || runtime.block_on(drain_two_thousand(version));
+        let report = drain();
         assert_eq!(report.open_before, 2000, "{report}");
         assert_eq!(report.closed.total(), 2000, "{report}");
         assert_eq!(report.still_open, 0, "{report}");
@@ -281,6 +289,11 @@ async fn f09_a_drain_ends_two_thousand_connections_and_counts_each() {
         // Handshakes when their listener went, and the WebSockets that their clients have closed:
         // axum drops those as they are.
         assert_eq!(report.closed.dropped, 300, "{report}");
+
+        // The first time has filled what is filled once.
+        let memory = measure(|| drop(drain()));
+        assert!(memory.bytes_max > 20_000_000, "{version:?} {memory:?}");
+        assert!(memory.bytes_current < 100_000, "{version:?} {memory:?}");
     }
 }
 
