@@ -174,7 +174,7 @@ impl CloseProgress {
 
     /// Takes in what the session says of itself.
     fn look<S: Session>(&mut self, stream: &mut S, goal: Goal, status: Status) {
-        if goal == Goal::Bidirectional && status.plaintext > 0 {
+        if goal == Goal::Bidirectional && status.has_plaintext {
             self.machine.discarded(stream.discard_plaintext());
         }
         self.machine.queue_is_at_most(status.queued);

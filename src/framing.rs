@@ -9,7 +9,6 @@ const PLAINTEXT_ALERT: usize = HEADER + ALERT_BODY;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
 const FATAL: u8 = 2;
@@ -21,8 +20,6 @@ pub(crate) enum BadRecord {
     ContentType,
     Version,
     Oversized,
-    /// A handshake message of no bytes, after which rustls 0.23 panics.
-    EmptyHandshake,
     /// Not encrypted.
     Plaintext,
     /// A fatal alert that is not encrypted: nobody vouches for it, but it is worth telling.
@@ -79,10 +76,6 @@ impl Rules {
         if content_type == CHANGE_CIPHER_SPEC || self.tls13 && content_type != APPLICATION_DATA {
             return Err(BadRecord::Plaintext);
         }
-        // A tag, or a nonce and a tag. Of the messages that may still come none is of 8 bytes.
-        if !self.tls13 && content_type == HANDSHAKE && matches!(len, 16 | 24) {
-            return Err(BadRecord::EmptyHandshake);
-        }
         Ok(Some(len))
     }
 }
@@ -131,13 +124,7 @@ impl Framing {
             // 40 bits of ciphertext look like a good header once in millions of times, and then
             // only if a record is cut right here. Anything else is left to rustls.
             match bytes.first_chunk() {
-                Some(&header)
-                    if header[2] == 3
-                        && matches!(
-                            rules.check(header),
-                            Ok(_) | Err(BadRecord::EmptyHandshake)
-                        ) =>
-                {
+                Some(&header) if header[2] == 3 && rules.check(header).is_ok() => {
                     self.0 = State::BOUNDARY;
                 }
                 _ => return bytes.len(),

@@ -5,6 +5,7 @@
 
 use std::{
     io::{self, BufRead, IoSlice, Read, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -33,14 +34,14 @@ macro_rules! on {
 pub struct Status {
     /// Bytes of TLS that wait to be written.
     pub(crate) queued: usize,
-    /// Bytes of application data that wait to be read.
-    pub(crate) plaintext: usize,
+    /// Application data waits to be read.
+    pub(crate) has_plaintext: bool,
     /// The peer's close_notify was processed.
     pub(crate) peer_closed: bool,
 }
 
-/// Our close_notify is all that is queued, and nobody has counted it: counting costs as much as a
-/// third of the close. To be counted before anything can be queued behind it.
+/// All that is queued, where nobody has counted it: counting costs as much as a third of the close.
+/// To be counted before anything can be queued behind our close_notify.
 pub(crate) const WHOLE_QUEUE: usize = usize::MAX;
 
 /// Why a read step failed.
@@ -67,7 +68,7 @@ pub trait Session {
     /// the queue end with it, or [`WHOLE_QUEUE`].
     fn queue_close_notify(&mut self, last: &[u8]) -> Result<usize, rustls::Error>;
 
-    /// Returns how many bytes wait to be written.
+    /// Returns how many bytes wait to be written, or [`WHOLE_QUEUE`].
     fn queued(&mut self) -> Result<usize, rustls::Error>;
 
     /// Writes at most `limit` bytes of the queue.
@@ -166,9 +167,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Split for client::TlsStream<IO> {
         let handshaking = on!(&tls, c => c.is_handshaking());
         // tokio-rustls does not say whether refused early data is still to be sent again, but it
         // stops in between only when the queue is full.
-        let full = tls
-            .process()
-            .is_ok_and(|s| s.tls_bytes_to_write() >= RUSTLS_BUFFER_LIMIT);
+        let full = tls.queued().is_ok_and(|n| n >= RUSTLS_BUFFER_LIMIT);
         if handshaking || full {
             return Pin::new(self).poll_flush(cx);
         }
@@ -226,22 +225,37 @@ impl Tls<'_> {
     /// Processes what was read since the last call; if that is nothing, only looks.
     #[inline]
     fn process(&mut self) -> Result<IoState, rustls::Error> {
-        let processed = catch_fatal_alert(|| on!(self, c => c.process_new_packets()));
-        match processed {
+        match catch_panic(|| on!(self, c => c.process_new_packets())) {
             // What rustls leaves behind when it unwinds.
             Some(Err(rustls::Error::HandshakeNotComplete)) | None => Err(rustls::Error::General(
-                "the peer sent an invalid record after our close_notify".into(),
+                "the peer sent an invalid record".into(),
             )),
             Some(result) => result,
         }
     }
 
+    /// Tells whether the peer's close_notify was processed. Not seen as long as so much plaintext
+    /// is unread that rustls reads nothing.
+    #[inline]
+    fn has_peer_closed(&mut self) -> bool {
+        // rustls no longer reads, and says so without asking the transport.
+        !on!(self, c => c.wants_read()) && on!(self, c => c.read_tls(&mut Blocked)).is_ok()
+    }
+
     #[inline]
     fn status(&mut self) -> Result<Status, rustls::Error> {
+        // To process again may panic, if an empty handshake record has come before.
+        if self.has_peer_closed() {
+            return Ok(Status {
+                queued: self.queued()?,
+                has_plaintext: on!(self, c => c.reader().fill_buf().is_ok_and(|b| !b.is_empty())),
+                peer_closed: true,
+            });
+        }
         let state = self.process()?;
         Ok(Status {
             queued: state.tls_bytes_to_write(),
-            plaintext: state.plaintext_bytes_to_read(),
+            has_plaintext: state.plaintext_bytes_to_read() > 0,
             peer_closed: state.peer_has_closed(),
         })
     }
@@ -254,10 +268,13 @@ impl Tls<'_> {
 
     #[inline]
     fn queued(&mut self) -> Result<usize, rustls::Error> {
-        match on!(self, c => c.wants_write()) {
-            true => Ok(self.process()?.tls_bytes_to_write()),
-            false => Ok(0),
+        if !on!(self, c => c.wants_write()) {
+            return Ok(0);
         }
+        if self.has_peer_closed() {
+            return Ok(self.peek().len());
+        }
+        Ok(self.process()?.tls_bytes_to_write())
     }
 
     #[inline]
@@ -268,15 +285,21 @@ impl Tls<'_> {
         }
     }
 
-    /// Returns how many bytes of the queue end with the last record that may be an alert.
-    fn end_of_last_alert(&mut self, queued: usize) -> usize {
-        let mut peek = LastAlert {
+    fn peek(&mut self) -> Peek {
+        let mut peek = Peek {
             tls13: self.rules().tls13,
+            slices: 0,
             seen: 0,
             end: 0,
         };
         // Never fails otherwise: it refuses to take anything.
         let _ = on!(self, c => c.write_tls(&mut peek));
+        peek
+    }
+
+    /// Returns how many bytes of the queue end with the last record that may be an alert.
+    fn end_of_last_alert(&mut self, queued: usize) -> usize {
+        let peek = self.peek();
         match peek.seen < queued {
             true => queued,
             false => peek.end,
@@ -347,6 +370,8 @@ impl Tls<'_> {
     }
 }
 
+/// How many slices rustls hands over at once.
+const RUSTLS_SLICES: usize = 64;
 /// What rustls starts with.
 const RUSTLS_BUFFER_LIMIT: usize = 64 * 1024;
 /// As long as close_notify is queued: rustls takes nothing behind it, and by that we know it.
@@ -367,7 +392,7 @@ impl<S: Split> Session for S {
         ready!(Split::poll_establish(self, cx))?;
         while !last.is_empty() {
             let queued = self.queued().map_err(io::Error::other)?;
-            let too_long = (queued + 1).saturating_sub(RUSTLS_BUFFER_LIMIT);
+            let too_long = queued.saturating_sub(RUSTLS_BUFFER_LIMIT - 1);
             if too_long == 0 {
                 break;
             }
@@ -498,43 +523,46 @@ impl From<BadRecord> for rustls::Error {
             BadRecord::ContentType => Self::InvalidMessage(InvalidMessage::InvalidContentType),
             BadRecord::Version => Self::InvalidMessage(InvalidMessage::UnknownProtocolVersion),
             BadRecord::Oversized => Self::PeerSentOversizedRecord,
-            BadRecord::EmptyHandshake => Self::InvalidMessage(InvalidMessage::InvalidEmptyPayload),
             BadRecord::Plaintext => Self::DecryptError,
             BadRecord::PlaintextAlert(description) => Self::AlertReceived(description.into()),
         }
     }
 }
 
-/// Runs `process`, and returns `None` if it unwinds because rustls wants to send a fatal alert
-/// after our close_notify. Goes with rustls 0.24.
-#[cfg(debug_assertions)]
-fn catch_fatal_alert<T>(process: impl FnOnce() -> T) -> Option<T> {
-    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
+/// Runs `process`, and returns `None` if rustls panics: with debug assertions where it wants to
+/// send a fatal alert after our close_notify, and without them as [`Tls::status`] has it. Goes with
+/// rustls 0.24.
+fn catch_panic<T>(process: impl FnOnce() -> T) -> Option<T> {
     // The session marks itself as failed before it unwinds, and is never used again.
-    match catch_unwind(AssertUnwindSafe(process)) {
-        Ok(result) => Some(result),
-        Err(panic) => match panic.downcast_ref::<&str>() {
-            Some(message) if message.contains("sent_fatal_alert") => None,
-            _ => resume_unwind(panic),
-        },
-    }
+    catch_unwind(AssertUnwindSafe(process)).ok()
 }
 
-#[cfg(not(debug_assertions))]
-fn catch_fatal_alert<T>(process: impl FnOnce() -> T) -> Option<T> {
-    Some(process())
+/// A transport that has nothing to read.
+struct Blocked;
+
+impl Read for Blocked {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
 }
 
 /// Looks at the queue without taking anything. rustls hands over whole records, and at the front
 /// perhaps the rest of one.
-struct LastAlert {
+struct Peek {
     tls13: bool,
+    slices: usize,
     seen: usize,
     end: usize,
 }
 
-impl LastAlert {
+impl Peek {
+    fn len(&self) -> usize {
+        match self.slices < RUSTLS_SLICES {
+            true => self.seen,
+            false => WHOLE_QUEUE,
+        }
+    }
+
     fn may_be_alert(&self, record: &[u8]) -> bool {
         let Some((&[content_type, 3, 3, hi, lo], body)) = record.split_first_chunk() else {
             return true;
@@ -550,12 +578,13 @@ impl LastAlert {
     }
 }
 
-impl Write for LastAlert {
+impl Write for Peek {
     fn write(&mut self, record: &[u8]) -> io::Result<usize> {
         self.write_vectored(&[IoSlice::new(record)])
     }
 
     fn write_vectored(&mut self, records: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.slices += records.len();
         for record in records {
             self.seen += record.len();
             if self.may_be_alert(record) {
@@ -595,8 +624,7 @@ impl<IO: AsyncWrite + Unpin> Write for WriteAdapter<'_, '_, IO> {
         if bufs.iter().map(|buf| buf.len()).sum::<usize>() <= self.limit {
             return self.write_all_of(bufs);
         }
-        // rustls hands over 64 slices at most.
-        let mut cut = [IoSlice::new(&[]); 64];
+        let mut cut = [IoSlice::new(&[]); RUSTLS_SLICES];
         let mut count = 0;
         let mut left = self.limit;
         for (slot, buf) in cut.iter_mut().zip(bufs) {
