@@ -103,7 +103,11 @@ impl ClientSessions {
     /// Returns what has become of the sessions so far.
     #[must_use]
     pub fn stats(&self) -> SessionStats {
-        self.counters.read()
+        match &self.store {
+            #[cfg(feature = "session-cache")]
+            Store::Memory(memory) => memory.stats(),
+            Store::Staged(_) => self.counters.read(),
+        }
     }
 
     /// Opens a connection: a store for rustls that knows it, and the ledger that ends it.

@@ -16,7 +16,10 @@ use rustls::{
     pki_types::ServerName,
 };
 
-use super::{MAX_TICKETS, Retention, stats::Counters};
+use super::{
+    MAX_TICKETS, Retention,
+    stats::{Counters, SessionStats},
+};
 use crate::{
     account::{End, Ledger},
     sync::{Mutex, MutexGuard},
@@ -42,6 +45,12 @@ impl<T, S> Memory<T, S> {
             counters,
             next: AtomicU64::new(0),
         }
+    }
+
+    pub(super) fn stats(&self) -> SessionStats {
+        // What comes and what goes for it is counted under one lock.
+        let _cache = lock(&self.cache);
+        self.counters.read()
     }
 
     pub(super) fn open(&self, retention: Retention) -> Connection<T, S> {
@@ -137,7 +146,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<T, S> Connection<T, S> {
     fn edit(&self, name: ServerName<'static>, edit: impl FnOnce(&mut Server<T, S>) -> usize) {
-        if let Some(displaced) = lock(&self.cache).edit(name, edit) {
+        let mut cache = lock(&self.cache);
+        if let Some(displaced) = cache.edit(name, edit) {
             self.counters.displaced(displaced);
             self.counters.gone(displaced);
         }
@@ -170,11 +180,8 @@ impl<T, S> Connection<T, S> {
     }
 
     fn take_ticket(&self, name: &ServerName<'static>) -> Option<T> {
-        let ticket = lock(&self.cache)
-            .servers
-            .get_mut(name)?
-            .tickets
-            .pop_back()?;
+        let mut cache = lock(&self.cache);
+        let ticket = cache.servers.get_mut(name)?.tickets.pop_back()?;
         self.counters.gone(1);
         self.counters.offered();
         Some(ticket.value)

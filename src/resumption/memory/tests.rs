@@ -80,6 +80,26 @@ mod alone {
     }
 
     #[test]
+    fn e10_nobody_sees_more_sessions_than_there_is_room_for() {
+        let (memory, _) = memory(1);
+        let connection = memory.open(Retention::CleanClose);
+        (0..MAX_TICKETS as u32).for_each(|ticket| connection.insert_ticket(name(0), ticket));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let connection = memory.open(Retention::CleanClose);
+                    for ticket in 0..5_000 {
+                        connection.insert_ticket(name(0), ticket);
+                        let stored = memory.stats().stored;
+                        assert!(stored <= MAX_TICKETS as u64, "{stored}");
+                        connection.take_ticket(&name(0));
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
     fn nothing_secret_is_shown() {
         let (memory, _) = memory(1);
         let connection = memory.open(Retention::CleanClose);
