@@ -512,3 +512,55 @@ fn what_was_read_ahead_stays_out_of_logs() {
     assert!(printed.contains("ahead: 6"), "{printed}");
     assert!(!printed.contains("115, 101"), "{printed}");
 }
+
+/// A record of that many bytes, header and all.
+fn record(len: u16) -> Vec<u8> {
+    let [hi, lo] = (len - 5).to_be_bytes();
+    let mut record = vec![0; len.into()];
+    record[..5].copy_from_slice(&[23, 3, 3, hi, lo]);
+    record
+}
+
+#[test]
+fn short_records_are_read_at_once_and_a_long_one_in_two_reads() {
+    for (lens, reads) in [
+        (&[100; 40][..], 1),
+        (&[16_000], 2),
+        (&[100, 16_000, 100], 3),
+    ] {
+        let wire = Wire::default();
+        let mut aligned = RecordAligned::new(wire.transport());
+        lens.iter().for_each(|&len| wire.feed(&record(len)));
+        let mut bytes = vec![0; lens.iter().map(|&len| usize::from(len)).sum()];
+        assert_ready_ok!(spawn(aligned.read_exact(&mut bytes)).poll());
+        assert_eq!(wire.counts().reads, reads, "{lens:?}");
+    }
+}
+
+#[test]
+fn a_read_of_nothing_does_not_wait_for_the_rest_of_a_record() {
+    let wire = Wire::default();
+    let mut aligned = RecordAligned::new(wire.transport());
+    wire.feed(&record(16_000)[..10]);
+    assert_eq!(
+        assert_ready_ok!(spawn(aligned.read(&mut [0; 100])).poll()),
+        10
+    );
+    assert_eq!(assert_ready_ok!(spawn(aligned.read(&mut [])).poll()), 0);
+    assert_pending!(spawn(aligned.read(&mut [0; 100])).poll());
+}
+
+#[test]
+fn writing_is_the_transports_own() {
+    let wire = Wire::default();
+    let mut aligned = RecordAligned::new(wire.transport());
+    assert!(aligned.is_write_vectored());
+    wire.every_flush(Step::Block);
+    assert_pending!(spawn(aligned.flush()).poll());
+    wire.unblock_flushes();
+    assert_ready_ok!(spawn(aligned.flush()).poll());
+    assert_eq!(wire.counts().flushes, 2);
+    // `Mock` takes slices one by one.
+    let plain = tokio_test::io::Builder::new().build();
+    assert!(!RecordAligned::new(plain).is_write_vectored());
+}
