@@ -84,7 +84,7 @@ mod alone {
         let (memory, _) = memory(1);
         let connection = memory.open(Retention::CleanClose);
         (0..MAX_TICKETS as u32).for_each(|ticket| connection.insert_ticket(name(0), ticket));
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     let connection = memory.open(Retention::CleanClose);
