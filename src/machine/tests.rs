@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Done, Goal, Machine, READS_PER_POLL, Want};
+use super::{Done, Goal, Machine, Memory, READS_PER_POLL, Want};
 use crate::outcome::{PeerClose, ShutdownState};
 
 /// As long as an alert needs to be for a write in its middle.
@@ -285,4 +285,26 @@ fn every_sequence_of_events_keeps_the_rules() {
     }
     assert_eq!(ended, [true; 6], "an end that was never reached");
     assert!(seen.len() > 5_000, "only {} situations", seen.len());
+}
+
+#[test]
+fn what_was_assumed_gives_way_to_close_notify_and_what_was_seen_to_nothing() {
+    let ends = [
+        PeerClose::CloseNotify,
+        PeerClose::Eof,
+        PeerClose::Reset,
+        PeerClose::Assumed,
+    ];
+    for first in ends {
+        for second in ends {
+            let mut memory = Memory::NEW;
+            memory.peer_closed(first);
+            memory.peer_closed(second);
+            let expected = match (first, second) {
+                (PeerClose::Assumed, PeerClose::CloseNotify) => second,
+                _ => first,
+            };
+            assert_eq!(memory.peer_close(), Some(expected), "{first:?}, {second:?}");
+        }
+    }
 }
