@@ -334,7 +334,7 @@ impl Tls<'_> {
         let with_last = self.queued()?;
         self.send_close_notify();
         let after = self.queued()?;
-        if after == with_last {
+        if after == with_last && after != WHOLE_QUEUE {
             return Ok(end_if_queued_before);
         }
         if refused {

@@ -1,6 +1,6 @@
 //! A: sending ours.
 
-use std::io::ErrorKind;
+use std::{io::ErrorKind, task::Poll};
 
 use rustls::ClientConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -286,6 +286,35 @@ fn a14_a_flush_that_fails_is_an_error_too() {
         assert!(matches!(&error, ShutdownError::Send(e) if e.kind() == ErrorKind::BrokenPipe));
         assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
         rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+#[test]
+fn a01_queued_records_go_first_however_many_and_though_the_peer_has_closed() {
+    for case in CASES {
+        for count in [1, 62, 63, 64, 65, 500] {
+            for last in [&b""[..], b"bye"] {
+                let mut rig = Rig::new(case);
+                rig.wire.every_write(Step::Block);
+                for _ in 0..count {
+                    assert_ready_ok!(spawn(rig.stream.write_all(b"x")).poll());
+                }
+                rig.peer_closes();
+                assert_ready_ok!(spawn(rig.stream.read_to_end(&mut Vec::new())).poll());
+                for _ in 0..3 {
+                    rig.wire.on_write([Step::Take(100), Step::Block]);
+                    let close = rig.stream.close_notify_with(last).no_deadline();
+                    if let Poll::Ready(state) = spawn(close).poll() {
+                        assert_eq!(state.unwrap(), ShutdownState::COMPLETE);
+                    }
+                }
+                rig.wire.unblock_writes();
+                let close = rig.stream.close_notify_with(last);
+                let state = assert_ready_ok!(spawn(close).poll());
+                assert_eq!(state, ShutdownState::COMPLETE);
+                rig.assert_wrote_and_closed(&[&vec![b'x'; count], last].concat());
+            }
+        }
     }
 }
 
