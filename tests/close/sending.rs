@@ -2,11 +2,13 @@
 
 use std::{io::ErrorKind, task::Poll};
 
-use rustls::ClientConnection;
+use rustls::{ClientConnection, ServerConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsStream, rustls};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task::spawn};
-use tokio_tls_shutdown::{ShutdownError, ShutdownExt, ShutdownState, tokio_rustls};
+use tokio_tls_shutdown::{
+    CloseOnDrop, GracefulStream, ShutdownError, ShutdownExt, ShutdownState, tokio_rustls,
+};
 
 use crate::support::{CASES, Case, Rig, Role, Step, Version, forge, pair, rig::records};
 
@@ -180,18 +182,23 @@ fn a08_after_a_fatal_alert_of_theirs_nothing_is_sent_and_nobody_is_waited_for() 
 
 #[test]
 fn a09_an_unfinished_handshake_is_an_error_and_sends_no_alert_in_the_clear() {
-    for version in [Version::Tls12, Version::Tls13] {
-        let case = Case::new(version, Role::Client);
-        let Rig { stream, wire, .. } = Rig::new(case);
-        let TlsStream::Client(mut stream) = stream else {
-            panic!("not a client");
-        };
-        let config = case.client_config().into();
-        let mut fresh = ClientConnection::new(config, pair::name()).unwrap();
-        // Its ClientHello is out, and no answer has come.
-        let mut hello = Vec::new();
-        fresh.write_tls(&mut hello).unwrap();
-        *stream.get_mut().1 = fresh;
+    for case in CASES {
+        let Rig {
+            mut stream, wire, ..
+        } = Rig::new(case);
+        match &mut stream {
+            TlsStream::Client(stream) => {
+                let config = case.client_config().into();
+                let mut fresh = ClientConnection::new(config, pair::name()).unwrap();
+                // Its ClientHello is out, and no answer has come.
+                fresh.write_tls(&mut Vec::new()).unwrap();
+                *stream.get_mut().1 = fresh;
+            }
+            TlsStream::Server(stream) => {
+                let config = case.server_config().into();
+                *stream.get_mut().1 = ServerConnection::new(config).unwrap();
+            }
+        }
         // With early data the handshake is gone on with, and there is nothing to read.
         wire.at_end(Step::Zero);
         let errors = [
@@ -202,6 +209,9 @@ fn a09_an_unfinished_handshake_is_an_error_and_sends_no_alert_in_the_clear() {
         for error in errors {
             assert!(matches!(error, ShutdownError::Handshaking), "{error:?}");
         }
+        let mut stream = GracefulStream::new(stream);
+        assert_ready_err!(spawn(stream.shutdown()).poll());
+        drop(CloseOnDrop::new(stream));
         assert_eq!(wire.outbound_len(), 0);
     }
 }
@@ -453,7 +463,6 @@ fn each_stream_type_can_be_closed() {
 mod early_data {
     use std::{sync::Arc, task::Poll};
 
-    use rustls::ServerConnection;
     use tokio_rustls::{TlsConnector, client};
 
     use super::*;
