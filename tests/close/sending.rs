@@ -463,6 +463,7 @@ fn each_stream_type_can_be_closed() {
 mod early_data {
     use std::{sync::Arc, task::Poll};
 
+    use rustls::server::ServerSessionMemoryCache;
     use tokio_rustls::{TlsConnector, client};
 
     use super::*;
@@ -471,15 +472,16 @@ mod early_data {
     const CASE: Case = Case::new(Version::Tls13, Role::Client);
 
     /// A client that has written early data which nobody has answered yet.
-    fn early(accepted: bool) -> (client::TlsStream<Scripted>, Wire, Peer) {
+    fn early(accepted: bool, data: &[u8]) -> (client::TlsStream<Scripted>, Wire, Peer, usize) {
         let mut client = CASE.client_config();
         client.enable_early_data = true;
         let connector = TlsConnector::from(Arc::new(client)).early_data(true);
         let mut server = CASE.server_config();
-        server.max_early_data_size = 16_384;
+        server.max_early_data_size = 1_000_000;
         server.send_tls13_tickets = 1;
         let mut refusing = server.clone();
-        refusing.max_early_data_size = 0;
+        // It does not know the session, and skips what came with it.
+        refusing.session_storage = ServerSessionMemoryCache::new(1);
         let (server, refusing) = (Arc::new(server), Arc::new(refusing));
 
         // A connection before, for its ticket.
@@ -503,8 +505,14 @@ mod early_data {
         let peer = Peer(ServerConnection::new(config).unwrap().into());
         let connect = connector.connect(pair::name(), wire.transport());
         let mut stream = assert_ready_ok!(spawn(connect).poll());
-        assert_ready_ok!(spawn(stream.write_all(b"early")).poll());
-        (stream, wire, peer)
+        let mut taken = 0;
+        while let Poll::Ready(n) = spawn(stream.write(&data[taken..])).poll() {
+            match n.unwrap() {
+                0 => break,
+                n => taken += n,
+            }
+        }
+        (stream, wire, peer, taken)
     }
 
     fn early_bytes(peer: &mut Peer) -> Vec<u8> {
@@ -517,33 +525,70 @@ mod early_data {
         bytes
     }
 
+    /// A call, and whether it waits for the peer.
+    type Call = fn(&mut client::TlsStream<Scripted>) -> Poll<Result<ShutdownState, ShutdownError>>;
+
+    const CALLS: [Call; 3] = [
+        |stream| spawn(stream.close_notify().no_deadline()).poll(),
+        |stream| spawn(stream.close_notify_with(LAST).no_deadline()).poll(),
+        |stream| {
+            let closed = spawn(stream.shutdown_bidirectional().no_deadline()).poll();
+            closed.map_ok(|closed| {
+                assert!(closed.is_clean());
+                ShutdownState::SENT
+            })
+        },
+    ];
+    const LAST: &[u8] = b", late";
+
     #[test]
     fn a10_early_data_arrives_before_the_alert_though_the_call_is_dropped_at_every_poll() {
-        for accepted in [true, false] {
-            for most in [1, 7, 100_000] {
-                let (mut stream, wire, mut peer) = early(accepted);
-                wire.every_write(Step::Take(most));
-                let mut data = Vec::new();
-                for _ in 0..10_000 {
-                    let done = spawn(stream.close_notify().no_deadline()).poll();
-                    let late = peer.receive(&wire.take_outbound());
-                    data.extend(early_bytes(&mut peer));
-                    data.extend(late);
-                    wire.feed(&peer.take_queue());
-                    if let Poll::Ready(state) = done {
-                        assert_eq!(state.unwrap(), ShutdownState::SENT);
-                        break;
+        // In one record and in many.
+        for early_data in [&b"early"[..], &[b'x'; 30_000]] {
+            for accepted in [true, false] {
+                for most in [1, 7, 1000, 100_000] {
+                    for (i, call) in CALLS.into_iter().enumerate() {
+                        // Byte by byte it takes too long, and where it is refused the peer, which
+                        // skips it, does not take so much at once.
+                        if early_data.len() > 1000 && (most < 1000 || !accepted) {
+                            continue;
+                        }
+                        let (mut stream, wire, mut peer, taken) = early(accepted, early_data);
+                        let mut data = Vec::new();
+                        let mut closed = None;
+                        for _ in 0..10_000 {
+                            wire.on_write([Step::Take(most), Step::Block]);
+                            let done = call(&mut stream);
+                            let late = peer.receive(&wire.take_outbound());
+                            data.extend(early_bytes(&mut peer));
+                            data.extend(late);
+                            if peer.is_closed() {
+                                peer.0.send_close_notify();
+                            }
+                            wire.feed(&peer.take_queue());
+                            if let Poll::Ready(state) = done {
+                                closed = Some(state.unwrap());
+                                break;
+                            }
+                        }
+                        let case = format!("accepted: {accepted}, {most} at a time, call {i}");
+                        assert_eq!(closed, Some(ShutdownState::SENT), "{case}");
+                        assert!(peer.is_closed(), "no close_notify: {case}");
+                        let last = if i == 1 { LAST } else { b"" };
+                        assert!(
+                            data == [&early_data[..taken], last].concat(),
+                            "{case}: {}",
+                            data.len()
+                        );
                     }
                 }
-                assert!(peer.is_closed(), "no close_notify");
-                assert_eq!(data, b"early", "accepted: {accepted}, {most} at a time");
             }
         }
     }
 
     #[test]
     fn a10_a_server_that_goes_away_in_the_handshake_is_an_error() {
-        let (mut stream, wire, _peer) = early(true);
+        let (mut stream, wire, _peer, _) = early(true, b"early");
         wire.at_end(Step::Zero);
         let error = assert_ready_err!(spawn(stream.shutdown_bidirectional()).poll());
         assert!(matches!(&error, ShutdownError::Send(e) if e.kind() == ErrorKind::UnexpectedEof));
