@@ -2,7 +2,11 @@
 
 use std::{io::ErrorKind, task::Poll};
 
-use rustls::{ClientConnection, ServerConnection};
+use rustls::{
+    CipherSuiteCommon, ClientConfig, ClientConnection, RootCertStore, ServerConnection,
+    SupportedCipherSuite, Tls12CipherSuite,
+    crypto::{CryptoProvider, ring},
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsStream, rustls};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task::spawn};
@@ -397,6 +401,63 @@ fn a16_an_alert_that_rustls_has_queued_itself_is_flushed_and_not_repeated() {
         rig.stream.get_mut().1.send_close_notify();
         assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
         rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+/// A provider whose keys of TLS 1.2 are good for so many records.
+fn short_lived_keys(records: u64) -> CryptoProvider {
+    let suite = ring::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+    let SupportedCipherSuite::Tls12(suite) = suite else {
+        panic!("not of TLS 1.2");
+    };
+    let suite = Tls12CipherSuite {
+        common: CipherSuiteCommon {
+            suite: suite.common.suite,
+            hash_provider: suite.common.hash_provider,
+            confidentiality_limit: records,
+        },
+        prf_provider: suite.prf_provider,
+        kx: suite.kx,
+        sign: suite.sign,
+        aead_alg: suite.aead_alg,
+    };
+    let suite = SupportedCipherSuite::Tls12(Box::leak(Box::new(suite)));
+    CryptoProvider {
+        cipher_suites: vec![suite],
+        ..ring::default_provider()
+    }
+}
+
+#[test]
+fn a16_keys_that_are_used_up_are_closed_with_one_alert() {
+    let case = Case::new(Version::Tls12, Role::Client);
+    for blocked in [false, true] {
+        let mut roots = RootCertStore::empty();
+        roots.add(pair::identity().0.clone()).unwrap();
+        let client = ClientConfig::builder_with_provider(short_lived_keys(4).into())
+            .with_protocol_versions(&[&rustls::version::TLS12])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut rig = Rig::with(case, client, case.server_config());
+        if blocked {
+            rig.wire.every_write(Step::Block);
+        }
+        // Behind Finished there is room for three; rustls closes where the fourth would be.
+        for _ in 0..4 {
+            let _ = spawn(rig.stream.write(b"x")).poll();
+        }
+        let mut close = spawn(rig.stream.close_notify().no_deadline());
+        if blocked {
+            assert_pending!(close.poll());
+            rig.wire.unblock_writes();
+        }
+        assert_eq!(assert_ready_ok!(close.poll()), ShutdownState::SENT);
+        drop(close);
+        rig.peer_closes();
+        let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
+        assert!(closed.is_clean());
+        rig.assert_wrote_and_closed(b"xxx");
     }
 }
 
