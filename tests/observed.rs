@@ -16,7 +16,8 @@ use tokio::{
     runtime::Builder,
     time::sleep,
 };
-use tokio_tls_shutdown::{GracefulAcceptor, GracefulStream, ShutdownExt, tokio_rustls::TlsStream};
+use tokio_rustls::{TlsConnector, TlsStream, rustls::pki_types::ServerName};
+use tokio_tls_shutdown::{GracefulAcceptor, GracefulStream, ShutdownExt, tokio_rustls};
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -197,5 +198,69 @@ fn what_failed_is_told_in_one_line_and_not_above_debug() {
         assert!(bad.contains("outcome=\"failed\""), "{bad}");
         assert!(bad.contains("error="), "{bad}");
         assert!(seen.log.iter().all(|line| line.contains("DEBUG")));
+    }
+}
+
+/// What a server's log has of one connection that does not come to its end.
+#[track_caller]
+fn assert_one_line(seen: &Seen, outcome: &str, error: Option<&str>) {
+    let [line] = &seen.log[..] else {
+        panic!("{:?}", seen.log);
+    };
+    assert!(line.contains("DEBUG"), "{line}");
+    assert!(line.contains(&format!("outcome=\"{outcome}\"")), "{line}");
+    match error {
+        Some(error) => assert!(line.contains(error), "{line}"),
+        None => assert!(!line.contains("error="), "{line}"),
+    }
+    assert_eq!(seen.counts, [(format!("role=server outcome={outcome}"), 1)]);
+}
+
+#[test]
+fn a_handshake_that_never_ends_is_told_in_one_line() {
+    for case in CASES {
+        let seen = observe(async {
+            let acceptor = GracefulAcceptor::new(Arc::new(case.server_config()));
+            let (ours, mut theirs) = duplex(4096);
+            theirs.write_all(b"\x16\x03\x01").await.unwrap();
+            acceptor.accept(ours).await.unwrap_err();
+        });
+        assert_one_line(&seen, "timed_out", Some("not finished before the deadline"));
+    }
+}
+
+#[test]
+fn a_certificate_that_the_client_refuses_is_told_in_one_line() {
+    for case in CASES {
+        let seen = observe(async {
+            let acceptor = GracefulAcceptor::new(Arc::new(case.server_config()));
+            let other = ServerName::try_from("elsewhere").unwrap();
+            let client = TlsConnector::from(Arc::new(case.client_config()));
+            let (ours, theirs) = duplex(4096);
+            let (accepted, refused) =
+                tokio::join!(acceptor.accept(ours), client.connect(other, theirs));
+            refused.unwrap_err();
+            // In TLS 1.3 the server may be done before the client has looked.
+            if let Ok(mut stream) = accepted {
+                stream.read_u8().await.unwrap_err();
+            }
+        });
+        assert_one_line(&seen, "failed", Some("received fatal alert"));
+    }
+}
+
+#[test]
+fn a_handler_that_crashes_is_told_in_one_line() {
+    for case in CASES.into_iter().filter(|case| case.role == Role::Server) {
+        let seen = observe(async {
+            let (ours, _theirs) = case.duplex(4096).await;
+            let ours = GracefulStream::new(ours);
+            let handler = tokio::spawn(async move {
+                let _ours = ours;
+                panic!("a crash on purpose");
+            });
+            assert!(handler.await.unwrap_err().is_panic());
+        });
+        assert_one_line(&seen, "dropped", None);
     }
 }

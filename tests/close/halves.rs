@@ -1,6 +1,13 @@
 //! F1 to F3, F5: split halves, `copy_bidirectional`, and `CloseOnDrop`.
 
-use std::time::Duration;
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    io::{self, ErrorKind},
+    pin::Pin,
+    task::{Poll, ready},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional, duplex, split},
@@ -10,7 +17,7 @@ use tokio::{
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{CloseOnDrop, GracefulStream};
 
-use crate::support::{CASES, Rig, Step};
+use crate::support::{CASES, Rig, Role, Step};
 
 #[test]
 fn f01_the_alert_goes_out_while_the_other_half_is_blocked_in_a_read() {
@@ -36,25 +43,48 @@ fn f01_the_alert_goes_out_while_the_other_half_is_blocked_in_a_read() {
 
 #[test]
 fn f02_nothing_follows_the_alert_of_a_close_during_a_write() {
+    let data: Vec<u8> = (0..300_000_u32).map(|n| n.to_le_bytes()[0]).collect();
     for case in CASES {
-        let mut rig = Rig::new(case).map(GracefulStream::new);
-        rig.wire.on_write([Step::Take(100)]);
-        rig.wire.every_write(Step::Block);
-        let data = vec![7; 300_000];
-        let mut write = spawn(rig.stream.write_all(&data));
-        assert_pending!(write.poll());
-        drop(write);
-        let mut shutdown = spawn(rig.stream.shutdown());
-        rig.wire.unblock_writes();
-        assert_ready_ok!(shutdown.poll());
-        drop(shutdown);
-        assert_ready_err!(spawn(rig.stream.write_all(&data)).poll());
-        // What was taken before the close is whole.
-        let outbound = rig.wire.take_outbound();
-        let taken = rig.peer.receive(&outbound);
-        assert!(rig.peer.is_closed());
-        assert_eq!(taken, data[..taken.len()]);
-        assert_eq!(rig.wire.outbound_len(), 0);
+        // Within a record, and so much that there is room for more when the close begins.
+        for taken in [1, 100, 20_000, 150_000] {
+            for write_goes_on_first in [true, false] {
+                let mut rig = Rig::new(case).map(GracefulStream::new);
+                rig.wire.on_write([Step::Take(taken)]);
+                rig.wire.every_write(Step::Block);
+                let stream = RefCell::new(&mut rig.stream);
+                let accepted = Cell::new(0);
+                let mut write = spawn(poll_fn(|cx| -> Poll<io::Result<()>> {
+                    loop {
+                        let (mut stream, rest) = (stream.borrow_mut(), &data[accepted.get()..]);
+                        let n = ready!(Pin::new(&mut **stream).poll_write(cx, rest))?;
+                        assert_ne!(n, 0);
+                        accepted.set(accepted.get() + n);
+                    }
+                }));
+                let mut shutdown = spawn(poll_fn(|cx| {
+                    Pin::new(&mut **stream.borrow_mut()).poll_shutdown(cx)
+                }));
+                assert_pending!(write.poll());
+                assert_pending!(shutdown.poll());
+                // With early data in the queue it may take a client longer to begin.
+                let mut poll = match write_goes_on_first {
+                    true => write.poll(),
+                    false => Poll::Pending,
+                };
+                let late = cfg!(feature = "early-data") && case.role == Role::Client;
+                assert!(poll.is_ready() || late || !write_goes_on_first);
+                rig.wire.unblock_writes();
+                assert_ready_ok!(shutdown.poll());
+                if poll.is_pending() {
+                    poll = write.poll();
+                }
+                assert_eq!(assert_ready_err!(poll).kind(), ErrorKind::BrokenPipe);
+                drop((write, shutdown));
+                // What was taken before the close is whole, and nothing else is there.
+                assert!((1..data.len()).contains(&accepted.get()));
+                rig.assert_wrote_and_closed(&data[..accepted.get()]);
+            }
+        }
     }
 }
 

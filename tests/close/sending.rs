@@ -2,11 +2,17 @@
 
 use std::{io::ErrorKind, task::Poll};
 
-use rustls::ClientConnection;
+use rustls::{
+    CipherSuiteCommon, ClientConfig, ClientConnection, RootCertStore, ServerConnection,
+    SupportedCipherSuite, Tls12CipherSuite,
+    crypto::{CryptoProvider, ring},
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsStream, rustls};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task::spawn};
-use tokio_tls_shutdown::{ShutdownError, ShutdownExt, ShutdownState, tokio_rustls};
+use tokio_tls_shutdown::{
+    CloseOnDrop, GracefulStream, ShutdownError, ShutdownExt, ShutdownState, tokio_rustls,
+};
 
 use crate::support::{CASES, Case, Rig, Role, Step, Version, forge, pair, rig::records};
 
@@ -180,18 +186,23 @@ fn a08_after_a_fatal_alert_of_theirs_nothing_is_sent_and_nobody_is_waited_for() 
 
 #[test]
 fn a09_an_unfinished_handshake_is_an_error_and_sends_no_alert_in_the_clear() {
-    for version in [Version::Tls12, Version::Tls13] {
-        let case = Case::new(version, Role::Client);
-        let Rig { stream, wire, .. } = Rig::new(case);
-        let TlsStream::Client(mut stream) = stream else {
-            panic!("not a client");
-        };
-        let config = case.client_config().into();
-        let mut fresh = ClientConnection::new(config, pair::name()).unwrap();
-        // Its ClientHello is out, and no answer has come.
-        let mut hello = Vec::new();
-        fresh.write_tls(&mut hello).unwrap();
-        *stream.get_mut().1 = fresh;
+    for case in CASES {
+        let Rig {
+            mut stream, wire, ..
+        } = Rig::new(case);
+        match &mut stream {
+            TlsStream::Client(stream) => {
+                let config = case.client_config().into();
+                let mut fresh = ClientConnection::new(config, pair::name()).unwrap();
+                // Its ClientHello is out, and no answer has come.
+                fresh.write_tls(&mut Vec::new()).unwrap();
+                *stream.get_mut().1 = fresh;
+            }
+            TlsStream::Server(stream) => {
+                let config = case.server_config().into();
+                *stream.get_mut().1 = ServerConnection::new(config).unwrap();
+            }
+        }
         // With early data the handshake is gone on with, and there is nothing to read.
         wire.at_end(Step::Zero);
         let errors = [
@@ -202,6 +213,9 @@ fn a09_an_unfinished_handshake_is_an_error_and_sends_no_alert_in_the_clear() {
         for error in errors {
             assert!(matches!(error, ShutdownError::Handshaking), "{error:?}");
         }
+        let mut stream = GracefulStream::new(stream);
+        assert_ready_err!(spawn(stream.shutdown()).poll());
+        drop(CloseOnDrop::new(stream));
         assert_eq!(wire.outbound_len(), 0);
     }
 }
@@ -390,6 +404,63 @@ fn a16_an_alert_that_rustls_has_queued_itself_is_flushed_and_not_repeated() {
     }
 }
 
+/// A provider whose keys of TLS 1.2 are good for so many records.
+fn short_lived_keys(records: u64) -> CryptoProvider {
+    let suite = ring::cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+    let SupportedCipherSuite::Tls12(suite) = suite else {
+        panic!("not of TLS 1.2");
+    };
+    let suite = Tls12CipherSuite {
+        common: CipherSuiteCommon {
+            suite: suite.common.suite,
+            hash_provider: suite.common.hash_provider,
+            confidentiality_limit: records,
+        },
+        prf_provider: suite.prf_provider,
+        kx: suite.kx,
+        sign: suite.sign,
+        aead_alg: suite.aead_alg,
+    };
+    let suite = SupportedCipherSuite::Tls12(Box::leak(Box::new(suite)));
+    CryptoProvider {
+        cipher_suites: vec![suite],
+        ..ring::default_provider()
+    }
+}
+
+#[test]
+fn a16_keys_that_are_used_up_are_closed_with_one_alert() {
+    let case = Case::new(Version::Tls12, Role::Client);
+    for blocked in [false, true] {
+        let mut roots = RootCertStore::empty();
+        roots.add(pair::identity().0.clone()).unwrap();
+        let client = ClientConfig::builder_with_provider(short_lived_keys(4).into())
+            .with_protocol_versions(&[&rustls::version::TLS12])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut rig = Rig::with(case, client, case.server_config());
+        if blocked {
+            rig.wire.every_write(Step::Block);
+        }
+        // Behind Finished there is room for three; rustls closes where the fourth would be.
+        for _ in 0..4 {
+            let _ = spawn(rig.stream.write(b"x")).poll();
+        }
+        let mut close = spawn(rig.stream.close_notify().no_deadline());
+        if blocked {
+            assert_pending!(close.poll());
+            rig.wire.unblock_writes();
+        }
+        assert_eq!(assert_ready_ok!(close.poll()), ShutdownState::SENT);
+        drop(close);
+        rig.peer_closes();
+        let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
+        assert!(closed.is_clean());
+        rig.assert_wrote_and_closed(b"xxx");
+    }
+}
+
 #[test]
 fn a17_a_fatal_alert_behind_ours_is_never_written() {
     for case in CASES {
@@ -453,7 +524,7 @@ fn each_stream_type_can_be_closed() {
 mod early_data {
     use std::{sync::Arc, task::Poll};
 
-    use rustls::ServerConnection;
+    use rustls::server::ServerSessionMemoryCache;
     use tokio_rustls::{TlsConnector, client};
 
     use super::*;
@@ -462,15 +533,16 @@ mod early_data {
     const CASE: Case = Case::new(Version::Tls13, Role::Client);
 
     /// A client that has written early data which nobody has answered yet.
-    fn early(accepted: bool) -> (client::TlsStream<Scripted>, Wire, Peer) {
+    fn early(accepted: bool, data: &[u8]) -> (client::TlsStream<Scripted>, Wire, Peer, usize) {
         let mut client = CASE.client_config();
         client.enable_early_data = true;
         let connector = TlsConnector::from(Arc::new(client)).early_data(true);
         let mut server = CASE.server_config();
-        server.max_early_data_size = 16_384;
+        server.max_early_data_size = 1_000_000;
         server.send_tls13_tickets = 1;
         let mut refusing = server.clone();
-        refusing.max_early_data_size = 0;
+        // It does not know the session, and skips what came with it.
+        refusing.session_storage = ServerSessionMemoryCache::new(1);
         let (server, refusing) = (Arc::new(server), Arc::new(refusing));
 
         // A connection before, for its ticket.
@@ -494,8 +566,14 @@ mod early_data {
         let peer = Peer(ServerConnection::new(config).unwrap().into());
         let connect = connector.connect(pair::name(), wire.transport());
         let mut stream = assert_ready_ok!(spawn(connect).poll());
-        assert_ready_ok!(spawn(stream.write_all(b"early")).poll());
-        (stream, wire, peer)
+        let mut taken = 0;
+        while let Poll::Ready(n) = spawn(stream.write(&data[taken..])).poll() {
+            match n.unwrap() {
+                0 => break,
+                n => taken += n,
+            }
+        }
+        (stream, wire, peer, taken)
     }
 
     fn early_bytes(peer: &mut Peer) -> Vec<u8> {
@@ -508,33 +586,70 @@ mod early_data {
         bytes
     }
 
+    /// A call, and whether it waits for the peer.
+    type Call = fn(&mut client::TlsStream<Scripted>) -> Poll<Result<ShutdownState, ShutdownError>>;
+
+    const CALLS: [Call; 3] = [
+        |stream| spawn(stream.close_notify().no_deadline()).poll(),
+        |stream| spawn(stream.close_notify_with(LAST).no_deadline()).poll(),
+        |stream| {
+            let closed = spawn(stream.shutdown_bidirectional().no_deadline()).poll();
+            closed.map_ok(|closed| {
+                assert!(closed.is_clean());
+                ShutdownState::SENT
+            })
+        },
+    ];
+    const LAST: &[u8] = b", late";
+
     #[test]
     fn a10_early_data_arrives_before_the_alert_though_the_call_is_dropped_at_every_poll() {
-        for accepted in [true, false] {
-            for most in [1, 7, 100_000] {
-                let (mut stream, wire, mut peer) = early(accepted);
-                wire.every_write(Step::Take(most));
-                let mut data = Vec::new();
-                for _ in 0..10_000 {
-                    let done = spawn(stream.close_notify().no_deadline()).poll();
-                    let late = peer.receive(&wire.take_outbound());
-                    data.extend(early_bytes(&mut peer));
-                    data.extend(late);
-                    wire.feed(&peer.take_queue());
-                    if let Poll::Ready(state) = done {
-                        assert_eq!(state.unwrap(), ShutdownState::SENT);
-                        break;
+        // In one record and in many.
+        for early_data in [&b"early"[..], &[b'x'; 30_000]] {
+            for accepted in [true, false] {
+                for most in [1, 7, 1000, 100_000] {
+                    for (i, call) in CALLS.into_iter().enumerate() {
+                        // Byte by byte it takes too long, and where it is refused the peer, which
+                        // skips it, does not take so much at once.
+                        if early_data.len() > 1000 && (most < 1000 || !accepted) {
+                            continue;
+                        }
+                        let (mut stream, wire, mut peer, taken) = early(accepted, early_data);
+                        let mut data = Vec::new();
+                        let mut closed = None;
+                        for _ in 0..10_000 {
+                            wire.on_write([Step::Take(most), Step::Block]);
+                            let done = call(&mut stream);
+                            let late = peer.receive(&wire.take_outbound());
+                            data.extend(early_bytes(&mut peer));
+                            data.extend(late);
+                            if peer.is_closed() {
+                                peer.0.send_close_notify();
+                            }
+                            wire.feed(&peer.take_queue());
+                            if let Poll::Ready(state) = done {
+                                closed = Some(state.unwrap());
+                                break;
+                            }
+                        }
+                        let case = format!("accepted: {accepted}, {most} at a time, call {i}");
+                        assert_eq!(closed, Some(ShutdownState::SENT), "{case}");
+                        assert!(peer.is_closed(), "no close_notify: {case}");
+                        let last = if i == 1 { LAST } else { b"" };
+                        assert!(
+                            data == [&early_data[..taken], last].concat(),
+                            "{case}: {}",
+                            data.len()
+                        );
                     }
                 }
-                assert!(peer.is_closed(), "no close_notify");
-                assert_eq!(data, b"early", "accepted: {accepted}, {most} at a time");
             }
         }
     }
 
     #[test]
     fn a10_a_server_that_goes_away_in_the_handshake_is_an_error() {
-        let (mut stream, wire, _peer) = early(true);
+        let (mut stream, wire, _peer, _) = early(true, b"early");
         wire.at_end(Step::Zero);
         let error = assert_ready_err!(spawn(stream.shutdown_bidirectional()).poll());
         assert!(matches!(&error, ShutdownError::Send(e) if e.kind() == ErrorKind::UnexpectedEof));

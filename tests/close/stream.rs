@@ -8,11 +8,11 @@ use tokio::{
 };
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{
-    ClosePolicy, GracefulStream, PeerClose, ShutdownError, ShutdownExt, ShutdownState,
+    CloseOnDrop, ClosePolicy, GracefulStream, PeerClose, ShutdownError, ShutdownExt, ShutdownState,
     tokio_rustls::{TlsStream, client, server},
 };
 
-use crate::support::{CASES, Case, Rig, Role, Scripted, Step, Version, forge};
+use crate::support::{CASES, Case, Forge, Rig, Role, Scripted, Step, Version, Wire, forge};
 
 type Graceful = GracefulStream<TlsStream<Scripted>>;
 
@@ -123,11 +123,57 @@ fn a14_the_fin_is_sent_even_if_the_alert_failed() {
     }
 }
 
+/// Fails the session under it: by a bad record, or by a fatal alert of the peer.
+fn fail(stream: &mut Graceful, wire: &Wire, forge: &mut Forge, by_alert: bool) {
+    let mut record = match by_alert {
+        true => forge.alert(forge::FATAL, forge::HANDSHAKE_FAILURE),
+        false => forge.seal(forge::APPLICATION_DATA, b"bad"),
+    };
+    if !by_alert {
+        *record.last_mut().unwrap() ^= 1;
+    }
+    wire.feed(&record);
+    assert_ready_err!(spawn(stream.read(&mut [0; 1])).poll());
+    // tokio-rustls has told the peer, if it was our alert.
+    assert_eq!(wire.take_outbound().is_empty(), by_alert);
+}
+
 #[test]
-fn d02_alert_flush_fin_in_this_order_however_it_blocks() {
+fn a08_shutdown_sends_the_fin_alone_when_tls_has_failed() {
     for case in CASES {
+        for by_alert in [false, true] {
+            for policy in [ClosePolicy::Notify, ClosePolicy::linger()] {
+                let (mut stream, wire, mut forge) = rig(case).forge();
+                stream.set_policy(policy);
+                fail(&mut stream, &wire, &mut forge, by_alert);
+                for _ in 0..2 {
+                    let error = assert_ready_err!(spawn(stream.shutdown()).poll());
+                    assert_eq!(error.kind(), ErrorKind::InvalidData);
+                }
+                assert_eq!(wire.counts().shutdowns, 1);
+                assert_eq!(stream.state(), ShutdownState::NONE);
+                drop(CloseOnDrop::new(stream));
+                assert_eq!(wire.outbound_len(), 0, "{case:?} {by_alert} {policy:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn d02_alert_flush_fin_in_this_order_however_it_blocks() {
+    let policies = [ClosePolicy::Notify, ClosePolicy::linger()];
+    for (case, policy) in CASES
+        .into_iter()
+        .flat_map(|case| policies.map(|p| (case, p)))
+    {
         let mut rig = rig(case);
-        rig.wire.on_write([Step::Take(1), Step::Block]);
+        rig.stream.set_policy(policy);
+        if policy != ClosePolicy::Notify {
+            // So that there is nothing to wait for behind the FIN.
+            rig.peer_closes();
+        }
+        rig.wire.on_write([Step::Take(1)]);
+        rig.wire.every_write(Step::Block);
         rig.wire.every_flush(Step::Block);
         let mut shutdown = spawn(rig.stream.shutdown());
         assert_pending!(shutdown.poll());
@@ -141,7 +187,8 @@ fn d02_alert_flush_fin_in_this_order_however_it_blocks() {
         assert!(shutdown.is_woken());
         assert_ready_ok!(shutdown.poll());
         assert_eq!(rig.wire.counts().shutdowns, 1);
-        assert_eq!(rig.wire.counts().reads, 0, "Notify only writes");
+        let reads = usize::from(policy != ClosePolicy::Notify);
+        assert_eq!(rig.wire.counts().reads, reads, "Notify only writes");
         drop(shutdown);
         rig.assert_wrote_and_closed(&[]);
     }

@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    iter,
     sync::Arc,
 };
 
@@ -110,6 +111,9 @@ impl<S> Rig<S> {
     }
 }
 
+/// No alert is longer.
+const ALERT: usize = 31;
+
 /// rustls at the other end.
 pub struct Peer(pub Connection);
 
@@ -178,15 +182,22 @@ impl Peer {
         bytes
     }
 
-    /// Gives the peer `bytes` and returns what it can read.
+    /// Gives the peer `bytes` and returns what it can read. rustls would not notice what follows our
+    /// close_notify: here it is a failure.
     #[track_caller]
-    pub fn receive(&mut self, mut bytes: &[u8]) -> Vec<u8> {
+    pub fn receive(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut data = Vec::new();
-        while !bytes.is_empty() && self.0.read_tls(&mut bytes).unwrap() > 0 {
-            let state = self.0.process_new_packets().unwrap();
-            let mut chunk = vec![0; state.plaintext_bytes_to_read()];
-            self.0.reader().read_exact(&mut chunk).unwrap();
-            data.extend(chunk);
+        // The end byte by byte, so that close_notify can be nowhere but there.
+        let (all_but_end, end) = bytes.split_at(bytes.len().saturating_sub(ALERT));
+        for mut piece in iter::once(all_but_end).chain(end.chunks(1)) {
+            while !piece.is_empty() {
+                let n = self.0.read_tls(&mut piece).unwrap();
+                assert_ne!(n, 0, "something follows close_notify");
+                let state = self.0.process_new_packets().unwrap();
+                let mut chunk = vec![0; state.plaintext_bytes_to_read()];
+                self.0.reader().read_exact(&mut chunk).unwrap();
+                data.extend(chunk);
+            }
         }
         data
     }
