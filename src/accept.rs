@@ -15,8 +15,8 @@ use crate::{
     resumption::ServerSessions,
 };
 
-/// Makes [`GracefulStream`](crate::GracefulStream)s of a server: a configuration, the sessions that clients can resume,
-/// what `shutdown()` does, and a deadline for the handshake.
+/// Makes [`GracefulStream`](crate::GracefulStream)s of a server: a configuration, the sessions
+/// that clients can resume, what `shutdown()` does, and a deadline for the handshake.
 ///
 /// Cheap to clone; make one, and share it. A function of a transport: accept loops are somebody
 /// else's business. On TCP, set `TCP_NODELAY`, or a close that follows a small write waits 41 ms
@@ -51,8 +51,9 @@ pub struct GracefulAcceptor {
 }
 
 impl GracefulAcceptor {
-    /// Makes an acceptor whose streams close with [`ClosePolicy::Notify`](crate::ClosePolicy::Notify), with 10 seconds for the
-    /// handshake, and with the sessions of `config`, which know nothing of how a connection ends.
+    /// Makes an acceptor whose streams close with
+    /// [`ClosePolicy::Notify`](crate::ClosePolicy::Notify), with 10 seconds for the handshake, and
+    /// with the sessions of `config`, which know nothing of how a connection ends.
     #[must_use]
     pub fn new(config: Arc<ServerConfig>) -> Self {
         Self {

@@ -33,8 +33,9 @@ impl<'a, S: Session> ShutdownBidirectional<'a, S> {
         Self { call }
     }
 
-    /// Sets how long the whole call may take, from its first poll. Zero sends our close_notify if
-    /// that is possible at once, takes what has already come, and waits for nobody.
+    /// Sets how long the whole call may take, from its first poll; 5 seconds unless set. Zero sends
+    /// our close_notify if that is possible at once, takes what has already come, and waits for
+    /// nobody.
     #[inline]
     pub fn deadline(mut self, after: Duration) -> Self {
         self.call.set_deadline(Some(after));
@@ -49,7 +50,7 @@ impl<'a, S: Session> ShutdownBidirectional<'a, S> {
     }
 
     /// Sets how many bytes of application data are thrown away before the call gives up on the
-    /// peer with [`PeerClose::DiscardLimit`](crate::PeerClose::DiscardLimit).
+    /// peer with [`PeerClose::DiscardLimit`](crate::PeerClose::DiscardLimit); 16 MiB unless set.
     #[inline]
     pub fn discard_limit(mut self, bytes: u64) -> Self {
         self.call.set_discard_limit(bytes);

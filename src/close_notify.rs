@@ -34,8 +34,8 @@ impl<'a, S: Session> CloseNotify<'a, S> {
         Self { call }
     }
 
-    /// Sets how long the whole call may take, from its first poll. Zero tries once and does not
-    /// wait.
+    /// Sets how long the whole call may take, from its first poll; 5 seconds unless set. Zero tries
+    /// once and does not wait.
     #[inline]
     pub fn deadline(mut self, after: Duration) -> Self {
         self.call.set_deadline(Some(after));

@@ -12,8 +12,8 @@ use crate::{
     resumption::ClientSessions,
 };
 
-/// Makes [`GracefulStream`](crate::GracefulStream)s of a client: a configuration, the sessions to resume, what
-/// `shutdown()` does, and a deadline for the handshake.
+/// Makes [`GracefulStream`](crate::GracefulStream)s of a client: a configuration, the sessions to
+/// resume, what `shutdown()` does, and a deadline for the handshake.
 ///
 /// Cheap to clone; make one, and share it. A function of a transport: how that is connected is
 /// your business. On TCP, set `TCP_NODELAY`, or a close that follows a small write waits 41 ms for
@@ -48,8 +48,9 @@ pub struct GracefulConnector {
 }
 
 impl GracefulConnector {
-    /// Makes a connector whose streams close with [`ClosePolicy::Notify`](crate::ClosePolicy::Notify), with 10 seconds for the
-    /// handshake, and with the sessions of `config`, which know nothing of how a connection ends.
+    /// Makes a connector whose streams close with
+    /// [`ClosePolicy::Notify`](crate::ClosePolicy::Notify), with 10 seconds for the handshake, and
+    /// with the sessions of `config`, which know nothing of how a connection ends.
     #[must_use]
     pub fn new(config: Arc<ClientConfig>) -> Self {
         Self {

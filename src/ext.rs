@@ -32,7 +32,8 @@ use crate::{
 ///
 /// Each call has a `poll_` twin for those who write a future or a stream of their own. A twin
 /// takes a [`CloseProgress`] that its caller keeps beside the stream, and answers the same when
-/// it is polled again after `Ready`. It knows no time: bound it with a timer of your own.
+/// it is polled again after `Ready`. It knows no time: bound it with a timer of your own. It may
+/// be left at any point, and polled again later or not at all.
 ///
 /// # Panics
 ///
@@ -101,8 +102,8 @@ pub trait ShutdownExt: Session + Sized {
     /// # Cancel safety
     ///
     /// Cancel safe: the first poll queues all of `data`, or, as long as a handshake with early data
-    /// is going on or 64 KiB wait to be written, nothing. Call again, with the same data or none, to go on: `data` that comes
-    /// after our close_notify was queued is not sent.
+    /// is going on or 64 KiB wait to be written, nothing. Call again, with the same data or none,
+    /// to go on: `data` that comes after our close_notify was queued is not sent.
     ///
     /// # Errors
     ///
@@ -206,7 +207,16 @@ pub trait ShutdownExt: Session + Sized {
     /// Tells whether the peer's close_notify has been received, authenticated and processed.
     ///
     /// Reads nothing, and is exclusive only because rustls is. What the peer had sent before may
-    /// still be there to be read.
+    /// still be there to be read. `SSL_get_shutdown(3)` has it as `SSL_RECEIVED_SHUTDOWN`.
+    ///
+    /// ```
+    /// use tokio_tls_shutdown::{ShutdownExt, tokio_rustls::client::TlsStream};
+    ///
+    /// /// A pooled connection is of no use once the server has closed it.
+    /// fn is_reusable(tls: &mut TlsStream<tokio::net::TcpStream>) -> bool {
+    ///     !tls.received_close_notify()
+    /// }
+    /// ```
     fn received_close_notify(&mut self) -> bool {
         self.status().is_ok_and(|status| status.peer_closed)
     }

@@ -72,14 +72,17 @@ impl Terms {
 macro_rules! terms {
     () => {
         /// Sets what `shutdown()` does on the streams, in the [layers](crate::layers) too.
+        ///
+        /// [`ClosePolicy::Notify`](crate::ClosePolicy::Notify) unless set; in the layers
+        /// [`ClosePolicy::linger`](crate::ClosePolicy::linger).
         #[must_use]
         pub fn with_policy(mut self, policy: $crate::ClosePolicy) -> Self {
             self.terms.policy = Some(policy);
             self
         }
 
-        /// Sets how long a handshake may take; `None` waits for as long as it takes, and needs no
-        /// timer of the runtime.
+        /// Sets how long a handshake may take; 10 seconds unless set. `None` waits for as long as
+        /// it takes, and needs no timer of the runtime.
         #[must_use]
         pub fn with_handshake_deadline(mut self, after: Option<std::time::Duration>) -> Self {
             self.terms.handshake_deadline = after;
@@ -186,6 +189,15 @@ where
 /// Why a handshake failed.
 ///
 /// Converts into an [`io::Error`] that keeps the kind, with this error as its source.
+///
+/// ```
+/// use tokio_tls_shutdown::HandshakeError;
+///
+/// /// Whether it may go better another time.
+/// fn is_worth_another_try(error: &HandshakeError) -> bool {
+///     matches!(error, HandshakeError::TimedOut | HandshakeError::Io(_))
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum HandshakeError {

@@ -15,11 +15,11 @@
 //! # Why
 //!
 //! hyper calls `shutdown()` when an HTTP connection is over, and drops the stream at once. If bytes
-//! of the client are unread then, as when a request is refused before its body was read, the kernel
-//! answers with a reset, and the client loses the response. So the streams of all layers have the
-//! policy [`ClosePolicy::Linger`] with its usual bounds, unless the acceptor or the connector [was
-//! given another](crate::GracefulAcceptor::with_policy). Whoever calls [`GracefulAcceptor::accept`]
-//! himself, to put the stream in a `TokioIo`, sets it himself.
+//! of the client are unread then, as when a request is refused before its body was read, the
+//! kernel answers with a reset, and the client loses the response. So the streams of all layers
+//! have the policy [`ClosePolicy::Linger`] with its usual bounds, unless the acceptor or the
+//! connector [was given another](crate::GracefulAcceptor::with_policy). Whoever calls
+//! [`GracefulAcceptor::accept`] himself, to put the stream in a `TokioIo`, sets it himself.
 //!
 //! Where a body fails half-way, hyper drops the stream without `shutdown()`. Then no close_notify
 //! is sent, and the client sees that something is missing.

@@ -71,8 +71,26 @@
 //! `Drop` unless you ask for [`CloseOnDrop`], and chooses no crypto provider: the features `ring`,
 //! `aws-lc-rs`, `tls12` and `early-data` only forward to tokio-rustls. `session-cache` adds
 //! `ClientSessions::in_memory`, `tracing` and `metrics` tell of each close, and each of the
-//! [`layers`] has its own. No feature is on by
-//! default.
+//! [`layers`] has its own. No feature is on by default.
+//!
+//! # Telling of each close
+//!
+//! With the feature `tracing`, each connection that ends is one event at debug, "TLS connection
+//! closed", and never more than that for what a peer did:
+//!
+//! | field | what it says |
+//! |---|---|
+//! | `role` | `client` or `server` |
+//! | `outcome` | the name of a field of [`CloseStats`] |
+//! | `discarded` | bytes of application data that were thrown away |
+//! | `took` | how long the close took, if there was one |
+//! | `error` | what failed first, if anything did |
+//!
+//! With the feature `metrics`, the counter `tls_closes_total` and the histogram
+//! `tls_close_seconds` have `role` and `outcome` as labels.
+//!
+//! A [`GracefulStream`] tells once, when it is dropped, and so does a handshake that fails. A plain
+//! stream has nowhere to remember: there each call tells.
 //!
 //! [SSL_shutdown(3)]: https://docs.openssl.org/master/man3/SSL_shutdown/
 

@@ -83,7 +83,19 @@ pub use stats::SessionStats;
 /// How many TLS 1.3 tickets are kept for a server: as many as rustls's own cache keeps.
 const MAX_TICKETS: usize = 8;
 
-/// Which sessions stay usable when their connection has ended.
+/// Which sessions stay usable when their connection has ended: see the
+/// [table](self#what-a-clean-close-is).
+///
+/// ```
+/// use std::sync::Arc;
+/// use tokio_tls_shutdown::resumption::{ClientSessions, Retention};
+/// use tokio_tls_shutdown::tokio_rustls::rustls::client::ClientSessionStore;
+///
+/// /// For clients whose tasks are often cancelled.
+/// fn sessions(store: Arc<dyn ClientSessionStore>) -> ClientSessions {
+///     ClientSessions::staged(store).with_retention(Retention::UnlessFailed)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Retention {

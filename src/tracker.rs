@@ -52,6 +52,7 @@ const GRACE: Duration = Duration::from_secs(1);
 ///     let accept = async {
 ///         loop {
 ///             let (tcp, _) = listener.accept().await?;
+///             tcp.set_nodelay(true)?;
 ///             let accept = acceptor.accept(tcp);
 ///             tokio::spawn(async move { copy(&mut accept.await?, &mut tokio::io::sink()).await });
 ///         }
@@ -126,9 +127,9 @@ impl CloseTracker {
     /// [`ConnectionAborted`](std::io::ErrorKind::ConnectionAborted), a task that waits for it is
     /// woken to see that, and our close_notify is tried once without waiting. To a peer that takes
     /// the end of the connection for the end of a message, one that is cut off here looks whole:
-    /// let the deadline be longer than such messages take. A handshake ends
-    /// with [`HandshakeError::Stopped`](crate::HandshakeError::Stopped). Their owners then have one
-    /// more second to drop them; whoever holds a stream without polling it is reported as
+    /// let the deadline be longer than such messages take. A handshake ends with
+    /// [`HandshakeError::Stopped`](crate::HandshakeError::Stopped). Their owners then have one more
+    /// second to drop them; whoever holds a stream without polling it is reported as
     /// [`still_open`](DrainReport::still_open).
     ///
     /// Stop accepting before you call it: a tracker that was drained is over, and streams that

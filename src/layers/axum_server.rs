@@ -15,7 +15,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::{accept, accept::GracefulAcceptor, stream::GracefulStream};
 
-/// Shakes hands for an [`Server`](::axum_server::Server) of axum-server, on top of another acceptor.
+/// Shakes hands for a [`Server`](::axum_server::Server) of axum-server, on top of another
+/// acceptor.
 ///
 /// The streams linger when they are closed, unless [another
 /// policy](GracefulAcceptor::with_policy) is set. On TCP, let it stand on a
