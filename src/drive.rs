@@ -199,6 +199,10 @@ impl CloseProgress {
             Ok(false) => self.poll_recalled(cx, stream, goal, last),
             Err(e) => return Poll::Ready(Err(e)),
         };
+        if self.machine.is_written() {
+            // Not one byte after close_notify, whatever was queued behind it, and by what failed.
+            stream.discard_queue();
+        }
         let over = |account: &mut Account| account.poll_over(cx, Side::Write);
         let poll = match poll {
             // Whoever tracks the stream waits no longer.
@@ -300,10 +304,6 @@ impl CloseProgress {
                     return Poll::Pending;
                 }
                 Want::Done(done) => return Poll::Ready(self.end(done)),
-            }
-            if self.machine.is_written() {
-                // Not one byte after close_notify, whatever was queued behind it.
-                stream.discard_queue();
             }
         }
     }

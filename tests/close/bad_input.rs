@@ -2,7 +2,7 @@
 //! panic, and makes us write nothing.
 
 use rustls::{AlertDescription, Error, InvalidMessage, PeerMisbehaved};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::rustls;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{
@@ -529,5 +529,19 @@ fn b20_nor_is_it_behind_more_data_than_rustls_takes_in() {
         let mut rest = Vec::new();
         assert_ready_ok!(spawn(stream.read_to_end(&mut rest)).poll());
         assert_eq!(rest.len(), 16_384 + 100 - 5);
+    }
+}
+
+#[test]
+fn a17_a_bad_record_leaves_nothing_behind_our_close_notify_for_whoever_closes_the_transport() {
+    for case in CASES {
+        for input in INPUTS.iter().filter(|input| !input.ends.is_eof()) {
+            let (mut stream, wire, mut forge) = Rig::new(case).forge();
+            wire.feed(&(input.bytes)(&mut forge));
+            let _ = spawn(stream.shutdown_bidirectional().no_deadline()).poll();
+            // tokio-rustls's own, for the FIN.
+            assert_ready_ok!(spawn(stream.shutdown()).poll(), "{}", input.name);
+            forge.assert_only_close_notify(&wire.take_outbound());
+        }
     }
 }
