@@ -222,6 +222,10 @@ impl CloseProgress {
     /// Goes on where the stream is. Returns `true` if a quiet shutdown leaves nothing to do.
     fn recall<S: Session>(&mut self, stream: &mut S, last: &[u8]) -> Result<bool, ShutdownError> {
         let Some(memory) = stream.memory() else {
+            if !self.untouched {
+                // Where somebody else has read since, records begin elsewhere.
+                self.framing = Framing::unknown();
+            }
             return Ok(false);
         };
         if memory.quiet && !memory.close.is_closing() && !last.is_empty() {

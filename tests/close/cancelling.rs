@@ -3,11 +3,15 @@
 use std::{future::poll_fn, pin::pin, time::Duration};
 
 use futures_core::FusedFuture;
-use tokio::{io::AsyncWriteExt, runtime, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    runtime,
+    time::Instant,
+};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{CloseProgress, PeerClose, ShutdownError, ShutdownExt, ShutdownState};
 
-use crate::support::{CASES, Rig, Step};
+use crate::support::{CASES, Rig, Step, forge::APPLICATION_DATA};
 
 #[test]
 fn c01_dropped_with_the_alert_half_written_the_next_call_finishes_it() {
@@ -282,5 +286,32 @@ async fn the_deadline_is_five_seconds_unless_set_and_holds_for_the_whole_call() 
         let error = rig.stream.close_notify().await.unwrap_err();
         assert!(matches!(error, ShutdownError::SendTimedOut), "{error:?}");
         assert_eq!(begin.elapsed().as_secs(), 5);
+    }
+}
+
+#[test]
+fn c02_a_twin_goes_on_after_somebody_else_has_read_from_the_middle_of_a_record() {
+    for case in CASES {
+        for cut in 1..10 {
+            let (mut stream, wire, mut forge) = Rig::new(case).forge();
+            let mut progress = CloseProgress::new();
+            let data = [
+                forge.seal(APPLICATION_DATA, b"discarded"),
+                forge.seal(APPLICATION_DATA, b"data"),
+            ];
+            wire.feed(&data[0]);
+            wire.feed(&data[1][..cut]);
+            let twin = poll_fn(|cx| stream.poll_shutdown_bidirectional(cx, &mut progress));
+            assert_pending!(spawn(twin).poll());
+
+            wire.feed(&data[1][cut..]);
+            let mut read = [0; 4];
+            assert_ready_ok!(spawn(stream.read_exact(&mut read)).poll());
+            assert_eq!(&read, b"data");
+
+            wire.feed(&forge.close_notify());
+            let twin = poll_fn(|cx| stream.poll_shutdown_bidirectional(cx, &mut progress));
+            assert!(assert_ready_ok!(spawn(twin).poll(), "cut at {cut}").is_clean());
+        }
     }
 }
