@@ -65,6 +65,36 @@ fn c01_dropped_and_called_again_with_the_last_data_it_is_sent_once() {
 }
 
 #[test]
+fn c01_however_long_the_last_data_are_a_call_for_the_flush_does_not_send_them_again() {
+    for case in CASES {
+        for len in [1, 1021, 1022, 65_536, 2 << 20] {
+            for peer_closed in [false, true] {
+                let mut rig = Rig::new(case);
+                if peer_closed {
+                    rig.peer_closes();
+                    assert_ready_ok!(spawn(rig.stream.read_to_end(&mut Vec::new())).poll());
+                }
+                let last = vec![b'x'; len];
+                rig.wire.on_flush([Step::Block, Step::Block]);
+                for _ in 0..2 {
+                    let close = rig.stream.close_notify_with(&last).no_deadline();
+                    assert_pending!(spawn(close).poll());
+                }
+                for _ in 0..2 {
+                    assert_ready_ok!(spawn(rig.stream.close_notify_with(&last)).poll());
+                }
+                let outbound = rig.wire.outbound_len();
+                assert!(
+                    outbound < len + len / 100 + 100,
+                    "{outbound} bytes for {len}"
+                );
+                rig.assert_wrote_and_closed(&last);
+            }
+        }
+    }
+}
+
+#[test]
 fn c02_dropped_while_waiting_the_next_call_goes_on_waiting() {
     for case in CASES {
         let mut rig = Rig::new(case);
