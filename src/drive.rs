@@ -116,7 +116,8 @@ impl CloseProgress {
         let closed = Closed {
             peer: self.machine.peer_close().unwrap_or(PeerClose::TimedOut),
             discarded: self.machine.bytes_discarded(),
-            tickets: stream.tickets() - self.tickets_before.unwrap_or(0),
+            // A quiet shutdown has waited for none.
+            tickets: (self.tickets_before).map_or(0, |n| stream.tickets().saturating_sub(n)),
         };
         if let Some(memory) = stream.memory() {
             memory.outcome = Some(closed);
