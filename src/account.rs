@@ -163,8 +163,12 @@ impl Account {
     /// A bidirectional close has ended.
     pub(crate) fn closed(&mut self, closed: Closed) {
         self.observation.ends();
-        self.discarded = self.discarded.saturating_add(closed.discarded());
         self.peer_closed(closed.peer());
+    }
+
+    /// A step of a close has thrown away so much application data.
+    pub(crate) fn discarded(&mut self, bytes: u64) {
+        self.discarded = self.discarded.saturating_add(bytes);
     }
 
     /// A step of a close has come to this.

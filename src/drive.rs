@@ -69,6 +69,8 @@ pub struct CloseProgress {
     machine: Machine,
     framing: Framing,
     tickets_before: Option<u32>,
+    /// How many of the discarded bytes are in the account.
+    accounted: u64,
     /// Nobody has touched the stream since the last poll.
     untouched: bool,
     failure: Option<io::Error>,
@@ -88,6 +90,7 @@ impl CloseProgress {
             machine: Machine::new(DEFAULT_DISCARD_LIMIT),
             framing: Framing::unknown(),
             tickets_before: None,
+            accounted: 0,
             untouched: false,
             failure: None,
         }
@@ -215,6 +218,8 @@ impl CloseProgress {
             memory.framing = self.framing;
         }
         if let Some(account) = stream.account() {
+            let discarded = self.machine.bytes_discarded();
+            account.discarded(discarded - mem::replace(&mut self.accounted, discarded));
             account.close_polled(&poll, self.machine.memory());
         }
         poll
