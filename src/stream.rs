@@ -521,7 +521,11 @@ impl<S: Session + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
         }
         // Also where the alert has failed: the peer need not wait for more.
         if this.fin == Fin::Begun {
-            if let Err(e) = ready!(this.stream.poll_close_transport(cx)) {
+            let Poll::Ready(result) = this.stream.poll_close_transport(cx) else {
+                this.check_over(cx, Side::Write)?;
+                return Poll::Pending;
+            };
+            if let Err(e) = result {
                 this.failure.get_or_insert(e.kind());
                 failure.get_or_insert(e);
             }

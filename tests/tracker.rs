@@ -4,7 +4,7 @@ mod support;
 
 use std::{future::poll_fn, io, sync::Arc, time::Duration};
 
-use support::{CASES, Case, Rig, Role, pair::name};
+use support::{CASES, Case, Rig, Role, Step, pair::name};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split},
     time::{Instant, sleep},
@@ -352,6 +352,20 @@ async fn f09_a_close_that_waits_is_ended_too() {
             close.await.unwrap();
             assert_eq!((report.ended, report.closed.total()), (1, 1));
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f09_a_shutdown_that_waits_for_the_transport_is_ended_too() {
+    for case in CASES {
+        let tracker = CloseTracker::new();
+        let mut rig = Rig::new(case).map(GracefulStream::new);
+        rig.stream.track(&tracker);
+        rig.wire.on_shutdown(Step::Block);
+        let shutdown = tokio::spawn(async move { assert_aborted(rig.stream.shutdown().await) });
+        let report = tracker.drain(DEADLINE).await;
+        assert_eq!((report.ended, report.still_open), (1, 0));
+        shutdown.await.unwrap();
     }
 }
 
