@@ -142,7 +142,11 @@ impl CloseTracker {
     ///
     /// Panics on a runtime without a timer.
     pub async fn drain(&self, deadline: Duration) -> DrainReport {
-        let (open_before, before) = (self.open(), self.stats());
+        let (open_before, before) = {
+            // Together, or a stream that leaves in between is in neither.
+            let book = self.book();
+            (book.open.len(), book.stats)
+        };
         let _ = timeout(deadline, self.wait()).await;
         let ended = self.end_all();
         let _ = timeout(GRACE, self.wait()).await;
