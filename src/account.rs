@@ -13,7 +13,7 @@ use crate::{
     machine,
     observe::Observation,
     outcome::{Closed, PeerClose},
-    tracker::{Side, Tracked},
+    tracker::{CloseTracker, Side, Tracked},
 };
 
 /// How a connection has ended for its sessions.
@@ -123,8 +123,11 @@ impl Account {
         self.sessions = Some(sessions);
     }
 
-    pub(crate) fn track(&mut self, tracked: Tracked) {
-        if let Some(before) = self.tracked.replace(tracked) {
+    pub(crate) fn track(&mut self, tracker: &CloseTracker) {
+        if self.tracked.as_ref().is_some_and(|t| t.is_with(tracker)) {
+            return;
+        }
+        if let Some(before) = self.tracked.replace(tracker.track()) {
             before.leave(self.outcome(), self.discarded);
         }
     }

@@ -238,7 +238,7 @@ impl<S: Session> GracefulStream<S> {
         let role = self.stream.role();
         let account = &mut self.extras.get_or_insert_default().account;
         let account = account.get_or_insert_with(|| Account::new(role));
-        account.track(tracker.track());
+        account.track(tracker);
     }
 
     /// Fails if the tracker has ended the stream.

@@ -234,6 +234,10 @@ pub(crate) struct Tracked {
 }
 
 impl Tracked {
+    pub(crate) fn is_with(&self, tracker: &CloseTracker) -> bool {
+        Arc::ptr_eq(&self.tracker.shared, &tracker.shared)
+    }
+
     /// Tells whether the stream was ended; if not, the caller is woken when it is.
     pub(crate) fn poll_over(&self, cx: &Context<'_>, side: Side) -> bool {
         let over = || self.tracker.shared.over.load(Ordering::SeqCst);

@@ -257,6 +257,16 @@ async fn a_stream_that_is_tracked_by_another_leaves_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_is_tracked_again_stays_one_stream() {
+    let tracker = CloseTracker::new();
+    let (mut stream, _peer) = tracked(&tracker, CASES[0]).await;
+    stream.track(&tracker.clone());
+    assert_eq!((tracker.open(), tracker.stats().total()), (1, 0));
+    drop(stream);
+    assert_eq!((tracker.open(), tracker.stats().total()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn f09_streams_that_end_in_time_are_not_ended() {
     for case in CASES {
         let tracker = CloseTracker::new();
