@@ -28,6 +28,8 @@ struct Held {
     session: Option<(ServerName<'static>, Tls12ClientSessionValue)>,
     /// Whose TLS 1.2 session in the store this connection has resumed or published.
     answers_for: Option<ServerName<'static>>,
+    /// Whose TLS 1.2 session in the store this connection has offered.
+    offers: Option<ServerName<'static>>,
     published: bool,
 }
 
@@ -66,6 +68,7 @@ impl Staged {
             tickets: std::mem::take(&mut held.tickets),
             session: held.session.take(),
             answers_for: held.answers_for.take(),
+            offers: held.offers.take(),
             published: held.published,
         };
         held.published = published;
@@ -91,7 +94,9 @@ impl Staged {
     fn evict(&self, end: End) {
         let held = self.take(false);
         let mut evicted = held.len();
-        if let Some(name) = held.answers_for {
+        // A handshake that came to nothing says nothing of the session that it has offered.
+        let offered = held.offers.filter(|_| end == End::Failed);
+        if let Some(name) = held.answers_for.or(offered) {
             guarded(|| self.store.remove_tls12_session(&name));
             evicted += 1;
         }
@@ -109,6 +114,10 @@ impl fmt::Debug for Staged {
 impl Ledger for Staged {
     fn resumed(&self) {
         self.counters.resumed();
+        let mut held = self.held();
+        if let Some(name) = held.offers.take() {
+            held.answers_for = Some(name);
+        }
     }
 
     fn end(&self, end: End) {
@@ -143,7 +152,7 @@ impl ClientSessionStore for Staged {
     fn tls12_session(&self, name: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
         let session = guarded(|| self.store.tls12_session(name))?;
         self.counters.offered();
-        self.held().answers_for = Some(name.to_owned());
+        self.held().offers = Some(name.to_owned());
         Some(session)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::{client::ClientSessionMemoryCache, server::ServerSessionMemoryCache};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, duplex},
     net::{TcpListener, TcpStream},
 };
 use tokio_tls_shutdown::{
@@ -314,5 +314,45 @@ async fn sessions_are_usable_when_a_bidirectional_close_has_ended_also_before_th
             close(&mut client, &mut server).await;
             assert!(resumes(&connector, &acceptor).await, "{kind:?}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn e04_a_session_stays_that_was_offered_to_a_server_which_never_answers() {
+    for kind in KINDS.into_iter().filter(|kind| !kind.is_tls13()) {
+        for sessions in [
+            ClientSessions::in_memory(8),
+            ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(8))),
+        ] {
+            let connector = GracefulConnector::new(kind.client()).with_sessions(sessions.clone());
+            let acceptor = GracefulAcceptor::new(kind.server());
+            resumes(&connector, &acceptor).await;
+            let (io, _silent) = duplex(1 << 20);
+            connector.connect(name(), io).await.unwrap_err();
+            assert_eq!(sessions.stats().offered, 1);
+            assert!(resumes(&connector, &acceptor).await, "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn e04_a_session_stays_that_somebody_asks_for_who_has_only_seen_its_id() {
+    for kind in KINDS.into_iter().filter(|kind| !kind.is_tls13()) {
+        let sessions = ClientSessions::in_memory(8).with_retention(Retention::Always);
+        let connector = GracefulConnector::new(kind.client()).with_sessions(sessions);
+        let acceptor = GracefulAcceptor::new(kind.server())
+            .with_sessions(ServerSessions::new(ServerSessionMemoryCache::new(8)));
+        resumes(&connector, &acceptor).await;
+
+        let (io, mut wire) = duplex(1 << 20);
+        let mut hello = vec![0; 4096];
+        let len = tokio::select! {
+            _ = connector.connect(name(), io) => unreachable!(),
+            len = wire.read(&mut hello) => len.unwrap(),
+        };
+        let (mut theirs, ours) = duplex(1 << 20);
+        theirs.write_all(&hello[..len]).await.unwrap();
+        acceptor.accept(ours).await.unwrap_err();
+        assert!(resumes(&connector, &acceptor).await, "{kind:?}");
     }
 }
