@@ -412,6 +412,11 @@ impl<S: Session + AsyncRead + Unpin> AsyncRead for GracefulStream<S> {
         this.check_over(cx, Side::Read)?;
         if !this.memory.close.is_closing() {
             let poll = Pin::new(&mut this.stream).poll_read(cx, buf);
+            if this.account().is_some() && matches!(poll, Poll::Ready(Ok(()))) {
+                // tokio-rustls may hold a failure back behind data, and nobody may read again.
+                let failure = this.stream.status().map_err(tls_error);
+                let _ = this.noted(Poll::Ready(failure));
+            }
             return this.reads(poll, cx);
         }
         let poll = this.poll_readable(cx);

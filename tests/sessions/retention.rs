@@ -356,3 +356,27 @@ async fn e04_a_session_stays_that_somebody_asks_for_who_has_only_seen_its_id() {
         assert!(resumes(&connector, &acceptor).await, "{kind:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn e03_a_failure_counts_though_a_read_holds_it_back_behind_data_and_nobody_reads_again() {
+    for kind in KINDS {
+        for quiet in [false, true] {
+            let sessions = ClientSessions::in_memory(8).with_retention(Retention::UnlessFailed);
+            let connector = GracefulConnector::new(kind.client()).with_sessions(sessions);
+            let acceptor = GracefulAcceptor::new(kind.server());
+            let (mut client, mut server) = meet(&connector, &acceptor).await;
+            // As much as rustls reads at once.
+            let overhead = if kind.is_tls13() { 22 } else { 29 };
+            server.write_all(&vec![7; 4096 - overhead]).await.unwrap();
+            write_bad_record(server.get_mut().get_mut().0).await;
+            let read = client.read(&mut [0; 8192]).await.unwrap();
+            assert_eq!(read, 4096 - overhead);
+            if quiet {
+                client.set_quiet_shutdown(true);
+                let _ = client.shutdown_bidirectional().await.unwrap();
+            }
+            drop((client, server));
+            assert!(!resumes(&connector, &acceptor).await, "{kind:?} {quiet}");
+        }
+    }
+}
