@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -60,6 +60,7 @@ impl<T, S> Memory<T, S> {
             id: Id(self.next.fetch_add(1, Ordering::Relaxed)),
             retention,
             answers_for: Mutex::new(None),
+            evicted: AtomicBool::new(false),
         }
     }
 }
@@ -131,6 +132,8 @@ pub(super) struct Connection<T = Tls13ClientSessionValue, S = Tls12ClientSession
     id: Id,
     retention: Retention,
     answers_for: Mutex<Option<Answers>>,
+    /// What it brings is no longer kept.
+    evicted: AtomicBool,
 }
 
 /// What a connection answers for, beside what it has brought itself.
@@ -147,6 +150,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<T, S> Connection<T, S> {
     fn edit(&self, name: ServerName<'static>, edit: impl FnOnce(&mut Server<T, S>) -> usize) {
+        if self.evicted.load(Ordering::Relaxed) {
+            return;
+        }
         let mut cache = lock(&self.cache);
         if let Some(displaced) = cache.edit(name, edit) {
             self.counters.displaced(displaced);
@@ -224,6 +230,7 @@ impl<T, S> Connection<T, S> {
 
     /// Evicts what this connection has brought or used, and nothing else.
     fn evict(&self, end: End) {
+        self.evicted.store(true, Ordering::Relaxed);
         let answers = lock(&self.answers_for);
         let Some(answers) = &*answers else {
             return;

@@ -31,6 +31,8 @@ struct Held {
     /// Whose TLS 1.2 session in the store this connection has offered.
     offers: Option<ServerName<'static>>,
     published: bool,
+    /// What comes is no longer kept.
+    evicted: bool,
 }
 
 impl Held {
@@ -70,8 +72,10 @@ impl Staged {
             answers_for: held.answers_for.take(),
             offers: held.offers.take(),
             published: held.published,
+            evicted: held.evicted,
         };
         held.published = published;
+        held.evicted = !published;
         if published {
             held.answers_for = (taken.session.as_ref())
                 .map(|(name, _)| name.clone())
@@ -140,6 +144,9 @@ impl ClientSessionStore for Staged {
     fn set_tls12_session(&self, name: ServerName<'static>, value: Tls12ClientSessionValue) {
         self.counters.received();
         let mut held = self.held();
+        if held.evicted {
+            return;
+        }
         if held.published {
             held.answers_for = Some(name.clone());
             drop(held);
@@ -163,6 +170,9 @@ impl ClientSessionStore for Staged {
     fn insert_tls13_ticket(&self, name: ServerName<'static>, value: Tls13ClientSessionValue) {
         self.counters.received();
         let mut held = self.held();
+        if held.evicted {
+            return;
+        }
         if held.published {
             drop(held);
             guarded(|| self.store.insert_tls13_ticket(name, value));

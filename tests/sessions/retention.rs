@@ -318,6 +318,27 @@ async fn sessions_are_usable_when_a_bidirectional_close_has_ended_also_before_th
 }
 
 #[tokio::test(start_paused = true)]
+async fn e04_what_comes_after_the_stream_was_taken_out_is_not_kept() {
+    for kind in KINDS.into_iter().filter(|kind| kind.is_tls13()) {
+        for sessions in [
+            ClientSessions::in_memory(8),
+            ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(8))),
+        ] {
+            let connector = GracefulConnector::new(kind.client()).with_sessions(sessions.clone());
+            let acceptor = GracefulAcceptor::new(kind.server());
+            let (client, mut server) = shake_hands(&connector, &acceptor).await;
+            let mut client = client.into_inner();
+            server.write_all(b"!").await.unwrap();
+            client.read_u8().await.unwrap();
+            drop((client, server));
+            assert!(sessions.stats().received > 0);
+            assert_eq!(sessions.stats().stored, 0, "{kind:?}");
+            assert!(!resumes(&connector, &acceptor).await, "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn e04_a_session_stays_that_was_offered_to_a_server_which_never_answers() {
     for kind in KINDS.into_iter().filter(|kind| !kind.is_tls13()) {
         for sessions in [
