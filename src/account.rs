@@ -13,7 +13,7 @@ use crate::{
     machine,
     observe::Observation,
     outcome::{Closed, PeerClose},
-    tracker::{Side, Tracked},
+    tracker::{CloseTracker, Side, Tracked},
 };
 
 /// How a connection has ended for its sessions.
@@ -123,8 +123,11 @@ impl Account {
         self.sessions = Some(sessions);
     }
 
-    pub(crate) fn track(&mut self, tracked: Tracked) {
-        if let Some(before) = self.tracked.replace(tracked) {
+    pub(crate) fn track(&mut self, tracker: &CloseTracker) {
+        if self.tracked.as_ref().is_some_and(|t| t.is_with(tracker)) {
+            return;
+        }
+        if let Some(before) = self.tracked.replace(tracker.track()) {
             before.leave(self.outcome(), self.discarded);
         }
     }
@@ -163,8 +166,12 @@ impl Account {
     /// A bidirectional close has ended.
     pub(crate) fn closed(&mut self, closed: Closed) {
         self.observation.ends();
-        self.discarded = self.discarded.saturating_add(closed.discarded());
         self.peer_closed(closed.peer());
+    }
+
+    /// A step of a close has thrown away so much application data.
+    pub(crate) fn discarded(&mut self, bytes: u64) {
+        self.discarded = self.discarded.saturating_add(bytes);
     }
 
     /// A step of a close has come to this.

@@ -69,6 +69,8 @@ pub struct CloseProgress {
     machine: Machine,
     framing: Framing,
     tickets_before: Option<u32>,
+    /// How many of the discarded bytes are in the account.
+    accounted: u64,
     /// Nobody has touched the stream since the last poll.
     untouched: bool,
     failure: Option<io::Error>,
@@ -88,6 +90,7 @@ impl CloseProgress {
             machine: Machine::new(DEFAULT_DISCARD_LIMIT),
             framing: Framing::unknown(),
             tickets_before: None,
+            accounted: 0,
             untouched: false,
             failure: None,
         }
@@ -116,7 +119,8 @@ impl CloseProgress {
         let closed = Closed {
             peer: self.machine.peer_close().unwrap_or(PeerClose::TimedOut),
             discarded: self.machine.bytes_discarded(),
-            tickets: stream.tickets() - self.tickets_before.unwrap_or(0),
+            // A quiet shutdown has waited for none.
+            tickets: (self.tickets_before).map_or(0, |n| stream.tickets().saturating_sub(n)),
         };
         if let Some(memory) = stream.memory() {
             memory.outcome = Some(closed);
@@ -214,6 +218,8 @@ impl CloseProgress {
             memory.framing = self.framing;
         }
         if let Some(account) = stream.account() {
+            let discarded = self.machine.bytes_discarded();
+            account.discarded(discarded - mem::replace(&mut self.accounted, discarded));
             account.close_polled(&poll, self.machine.memory());
         }
         poll
@@ -222,6 +228,10 @@ impl CloseProgress {
     /// Goes on where the stream is. Returns `true` if a quiet shutdown leaves nothing to do.
     fn recall<S: Session>(&mut self, stream: &mut S, last: &[u8]) -> Result<bool, ShutdownError> {
         let Some(memory) = stream.memory() else {
+            if !self.untouched {
+                // Where somebody else has read since, records begin elsewhere.
+                self.framing = Framing::unknown();
+            }
             return Ok(false);
         };
         if memory.quiet && !memory.close.is_closing() && !last.is_empty() {

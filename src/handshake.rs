@@ -57,7 +57,7 @@ impl Terms {
             account.keep(ledger);
         }
         if let (Some(account), Some(tracker)) = (&mut account, &self.tracker) {
-            account.track(tracker.track());
+            account.track(tracker);
         }
         Handshake {
             inner,

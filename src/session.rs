@@ -318,9 +318,9 @@ impl Tls<'_> {
         let end_if_queued_before = self.end_of_last_alert(before);
         // A call that was dropped and is made again must not queue `last` a second time.
         let may_be_queued = end_if_queued_before > 0;
-        let mut accepted = 0;
-        if may_be_queued {
-            accepted = on!(self, c => c.writer().write(last).unwrap_or(0));
+        let accepted = on!(self, c => c.writer().write(last).unwrap_or(0));
+        if before == 0 && accepted == SENT_BUFFER_LIMIT && accepted < last.len() {
+            return Ok(0);
         }
         let refused = may_be_queued && accepted == 0 && !last.is_empty();
         if !refused && accepted < last.len() {
@@ -377,6 +377,9 @@ const RUSTLS_BUFFER_LIMIT: usize = 64 * 1024;
 /// As long as close_notify is queued: rustls takes nothing behind it, and by that we know it.
 /// tokio-rustls would spin on zero once the queue is empty.
 const CLOSED_BUFFER_LIMIT: usize = 1;
+/// Once close_notify is written: by that we know it in front of last data that make a queue too
+/// long to be counted. Shorter than any such queue, and nothing that a user sets.
+const SENT_BUFFER_LIMIT: usize = 1021;
 
 impl<S: Split> Session for S {
     fn status(&mut self) -> Result<Status, rustls::Error> {
@@ -485,7 +488,7 @@ impl<S: Split> Session for S {
             // Takes all that it is given.
             let _ = on!(&mut tls, c => c.write_tls(&mut io::sink()));
         }
-        on!(&mut tls, c => c.set_buffer_limit(Some(RUSTLS_BUFFER_LIMIT)));
+        on!(&mut tls, c => c.set_buffer_limit(Some(SENT_BUFFER_LIMIT)));
     }
 
     fn tickets(&mut self) -> u32 {

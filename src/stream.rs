@@ -238,7 +238,7 @@ impl<S: Session> GracefulStream<S> {
         let role = self.stream.role();
         let account = &mut self.extras.get_or_insert_default().account;
         let account = account.get_or_insert_with(|| Account::new(role));
-        account.track(tracker.track());
+        account.track(tracker);
     }
 
     /// Fails if the tracker has ended the stream.
@@ -412,6 +412,11 @@ impl<S: Session + AsyncRead + Unpin> AsyncRead for GracefulStream<S> {
         this.check_over(cx, Side::Read)?;
         if !this.memory.close.is_closing() {
             let poll = Pin::new(&mut this.stream).poll_read(cx, buf);
+            if this.account().is_some() && matches!(poll, Poll::Ready(Ok(()))) {
+                // tokio-rustls may hold a failure back behind data, and nobody may read again.
+                let failure = this.stream.status().map_err(tls_error);
+                let _ = this.noted(Poll::Ready(failure));
+            }
             return this.reads(poll, cx);
         }
         let poll = this.poll_readable(cx);
@@ -521,7 +526,11 @@ impl<S: Session + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
         }
         // Also where the alert has failed: the peer need not wait for more.
         if this.fin == Fin::Begun {
-            if let Err(e) = ready!(this.stream.poll_close_transport(cx)) {
+            let Poll::Ready(result) = this.stream.poll_close_transport(cx) else {
+                this.check_over(cx, Side::Write)?;
+                return Poll::Pending;
+            };
+            if let Err(e) = result {
                 this.failure.get_or_insert(e.kind());
                 failure.get_or_insert(e);
             }

@@ -143,7 +143,11 @@ impl CloseTracker {
     ///
     /// Panics on a runtime without a timer.
     pub async fn drain(&self, deadline: Duration) -> DrainReport {
-        let (open_before, before) = (self.open(), self.stats());
+        let (open_before, before) = {
+            // Together, or a stream that leaves in between is in neither.
+            let book = self.book();
+            (book.open.len(), book.stats)
+        };
         let _ = timeout(deadline, self.wait()).await;
         let ended = self.end_all();
         let _ = timeout(GRACE, self.wait()).await;
@@ -231,6 +235,10 @@ pub(crate) struct Tracked {
 }
 
 impl Tracked {
+    pub(crate) fn is_with(&self, tracker: &CloseTracker) -> bool {
+        Arc::ptr_eq(&self.tracker.shared, &tracker.shared)
+    }
+
     /// Tells whether the stream was ended; if not, the caller is woken when it is.
     pub(crate) fn poll_over(&self, cx: &Context<'_>, side: Side) -> bool {
         let over = || self.tracker.shared.over.load(Ordering::SeqCst);

@@ -2,17 +2,17 @@
 
 mod support;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{future::poll_fn, io, sync::Arc, time::Duration};
 
-use support::{CASES, Case, Role, pair::name};
+use support::{CASES, Case, Rig, Role, Step, pair::name};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split},
     time::{Instant, sleep},
 };
 use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{
-    ClosePolicy, CloseStats, CloseTracker, GracefulAcceptor, GracefulConnector, GracefulStream,
-    HandshakeError, PeerClose, ShutdownExt, ShutdownState,
+    ClosePolicy, CloseProgress, CloseStats, CloseTracker, GracefulAcceptor, GracefulConnector,
+    GracefulStream, HandshakeError, PeerClose, ShutdownExt, ShutdownState,
     tokio_rustls::{TlsStream, server},
 };
 
@@ -145,6 +145,38 @@ async fn every_end_is_counted_once_and_by_what_it_was() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_thrown_away_is_counted_once_whether_a_close_is_repeated_or_given_up() {
+    for case in CASES {
+        for way in 0..3 {
+            let tracker = CloseTracker::new();
+            let mut rig = Rig::new(case).map(GracefulStream::new);
+            rig.stream.track(&tracker);
+            rig.peer_writes(&[7; 1000]);
+            if way == 0 {
+                assert_pending!(spawn(rig.stream.shutdown_bidirectional()).poll());
+            }
+            rig.peer_closes();
+            rig.stream.set_policy(ClosePolicy::linger());
+            let mut progress = CloseProgress::new();
+            for _ in 0..3 {
+                let stream = &mut rig.stream;
+                if way == 1 {
+                    stream.shutdown().await.unwrap();
+                } else {
+                    let twin = poll_fn(|cx| stream.poll_shutdown_bidirectional(cx, &mut progress));
+                    assert!(twin.await.unwrap().is_clean());
+                }
+            }
+            drop(rig);
+            assert_eq!(
+                tracker.stats().to_string(),
+                "1 closed, 1 clean; 1000 bytes discarded"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_reset_is_counted_as_a_reset() {
     for case in CASES {
@@ -222,6 +254,16 @@ async fn a_stream_that_is_tracked_by_another_leaves_the_first() {
     let (mut stream, _peer) = tracked(&first, CASES[0]).await;
     stream.track(&second);
     assert_eq!((first.open(), second.open()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_tracked_again_stays_one_stream() {
+    let tracker = CloseTracker::new();
+    let (mut stream, _peer) = tracked(&tracker, CASES[0]).await;
+    stream.track(&tracker.clone());
+    assert_eq!((tracker.open(), tracker.stats().total()), (1, 0));
+    drop(stream);
+    assert_eq!((tracker.open(), tracker.stats().total()), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -320,6 +362,20 @@ async fn f09_a_close_that_waits_is_ended_too() {
             close.await.unwrap();
             assert_eq!((report.ended, report.closed.total()), (1, 1));
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn f09_a_shutdown_that_waits_for_the_transport_is_ended_too() {
+    for case in CASES {
+        let tracker = CloseTracker::new();
+        let mut rig = Rig::new(case).map(GracefulStream::new);
+        rig.stream.track(&tracker);
+        rig.wire.on_shutdown(Step::Block);
+        let shutdown = tokio::spawn(async move { assert_aborted(rig.stream.shutdown().await) });
+        let report = tracker.drain(DEADLINE).await;
+        assert_eq!((report.ended, report.still_open), (1, 0));
+        shutdown.await.unwrap();
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     fmt,
     sync::{
         Arc, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -60,6 +60,7 @@ impl<T, S> Memory<T, S> {
             id: Id(self.next.fetch_add(1, Ordering::Relaxed)),
             retention,
             answers_for: Mutex::new(None),
+            evicted: AtomicBool::new(false),
         }
     }
 }
@@ -131,13 +132,16 @@ pub(super) struct Connection<T = Tls13ClientSessionValue, S = Tls12ClientSession
     id: Id,
     retention: Retention,
     answers_for: Mutex<Option<Answers>>,
+    /// What it brings is no longer kept.
+    evicted: AtomicBool,
 }
 
 /// What a connection answers for, beside what it has brought itself.
 struct Answers {
     name: ServerName<'static>,
-    /// Who has brought the TLS 1.2 session that it uses.
-    uses: Option<Id>,
+    /// Who has brought the TLS 1.2 session that it offers.
+    offers: Option<Id>,
+    resumed: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -146,6 +150,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<T, S> Connection<T, S> {
     fn edit(&self, name: ServerName<'static>, edit: impl FnOnce(&mut Server<T, S>) -> usize) {
+        if self.evicted.load(Ordering::Relaxed) {
+            return;
+        }
         let mut cache = lock(&self.cache);
         if let Some(displaced) = cache.edit(name, edit) {
             self.counters.displaced(displaced);
@@ -153,13 +160,16 @@ impl<T, S> Connection<T, S> {
         }
     }
 
-    fn answer_for(&self, name: &ServerName<'_>, uses: Option<Id>) {
+    fn answer_for(&self, name: &ServerName<'_>, offers: Option<Id>) {
         let mut answers = lock(&self.answers_for);
         match &mut *answers {
-            Some(answers) => answers.uses = answers.uses.or(uses),
+            Some(answers) => answers.offers = answers.offers.or(offers),
             None => {
-                let name = name.to_owned();
-                *answers = Some(Answers { name, uses });
+                *answers = Some(Answers {
+                    name: name.to_owned(),
+                    offers,
+                    resumed: false,
+                });
             }
         }
     }
@@ -220,18 +230,21 @@ impl<T, S> Connection<T, S> {
 
     /// Evicts what this connection has brought or used, and nothing else.
     fn evict(&self, end: End) {
+        self.evicted.store(true, Ordering::Relaxed);
         let answers = lock(&self.answers_for);
-        let Some(Answers { name, uses }) = &*answers else {
+        let Some(answers) = &*answers else {
             return;
         };
+        // A handshake that came to nothing says nothing of the session that it has offered.
+        let uses = (answers.offers).filter(|_| answers.resumed || end == End::Failed);
         let mut cache = lock(&self.cache);
-        let Some(server) = cache.servers.peek_mut(name) else {
+        let Some(server) = cache.servers.peek_mut(&answers.name) else {
             return;
         };
         let before = server.len();
         server.tickets.retain(|ticket| ticket.by != self.id);
         let session = server.session.take();
-        server.session = session.filter(|s| s.by != self.id && Some(s.by) != *uses);
+        server.session = session.filter(|s| s.by != self.id && Some(s.by) != uses);
         let evicted = before - server.len();
         self.counters.gone(evicted);
         self.counters.evicted(evicted, end);
@@ -249,6 +262,9 @@ impl<T, S> fmt::Debug for Connection<T, S> {
 impl<T: Send, S: Send> Ledger for Connection<T, S> {
     fn resumed(&self) {
         self.counters.resumed();
+        if let Some(answers) = &mut *lock(&self.answers_for) {
+            answers.resumed = true;
+        }
     }
 
     fn end(&self, end: End) {

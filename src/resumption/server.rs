@@ -2,7 +2,7 @@
 
 use std::{
     fmt, mem,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rustls::server::StoresServerSessions;
@@ -71,13 +71,20 @@ impl ServerSessions {
 struct Connection {
     store: Arc<dyn StoresServerSessions>,
     retention: Retention,
-    keys: Mutex<Vec<Vec<u8>>>,
+    keys: Mutex<Keys>,
+}
+
+#[derive(Default)]
+struct Keys {
+    /// Brought or resumed.
+    ours: Vec<Vec<u8>>,
+    /// Asked for by a client that may have seen them somewhere.
+    offered: Vec<Vec<u8>>,
 }
 
 impl Connection {
-    fn answer_for(&self, key: Vec<u8>) {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.push(key);
+    fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,14 +96,20 @@ impl fmt::Debug for Connection {
 }
 
 impl Ledger for Connection {
+    fn resumed(&self) {
+        let Keys { ours, offered } = &mut *self.keys();
+        ours.append(offered);
+    }
+
     fn end(&self, end: End) {
         if self.retention.keeps(end) {
             return;
         }
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let evicted = mem::take(&mut *keys);
-        drop(keys);
-        for key in evicted {
+        let Keys { mut ours, offered } = mem::take(&mut *self.keys());
+        if end == End::Failed {
+            ours.extend(offered);
+        }
+        for key in ours {
             guarded(|| self.store.take(&key));
         }
     }
@@ -106,14 +119,14 @@ impl StoresServerSessions for Connection {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
         let stored = guarded(|| self.store.put(key.clone(), value));
         if stored {
-            self.answer_for(key);
+            self.keys().ours.push(key);
         }
         stored
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         let session = guarded(|| self.store.get(key))?;
-        self.answer_for(key.to_vec());
+        self.keys().offered.push(key.to_vec());
         Some(session)
     }
 

@@ -28,7 +28,11 @@ struct Held {
     session: Option<(ServerName<'static>, Tls12ClientSessionValue)>,
     /// Whose TLS 1.2 session in the store this connection has resumed or published.
     answers_for: Option<ServerName<'static>>,
+    /// Whose TLS 1.2 session in the store this connection has offered.
+    offers: Option<ServerName<'static>>,
     published: bool,
+    /// What comes is no longer kept.
+    evicted: bool,
 }
 
 impl Held {
@@ -66,9 +70,12 @@ impl Staged {
             tickets: std::mem::take(&mut held.tickets),
             session: held.session.take(),
             answers_for: held.answers_for.take(),
+            offers: held.offers.take(),
             published: held.published,
+            evicted: held.evicted,
         };
         held.published = published;
+        held.evicted = !published;
         if published {
             held.answers_for = (taken.session.as_ref())
                 .map(|(name, _)| name.clone())
@@ -91,7 +98,9 @@ impl Staged {
     fn evict(&self, end: End) {
         let held = self.take(false);
         let mut evicted = held.len();
-        if let Some(name) = held.answers_for {
+        // A handshake that came to nothing says nothing of the session that it has offered.
+        let offered = held.offers.filter(|_| end == End::Failed);
+        if let Some(name) = held.answers_for.or(offered) {
             guarded(|| self.store.remove_tls12_session(&name));
             evicted += 1;
         }
@@ -109,6 +118,10 @@ impl fmt::Debug for Staged {
 impl Ledger for Staged {
     fn resumed(&self) {
         self.counters.resumed();
+        let mut held = self.held();
+        if let Some(name) = held.offers.take() {
+            held.answers_for = Some(name);
+        }
     }
 
     fn end(&self, end: End) {
@@ -131,6 +144,9 @@ impl ClientSessionStore for Staged {
     fn set_tls12_session(&self, name: ServerName<'static>, value: Tls12ClientSessionValue) {
         self.counters.received();
         let mut held = self.held();
+        if held.evicted {
+            return;
+        }
         if held.published {
             held.answers_for = Some(name.clone());
             drop(held);
@@ -143,7 +159,7 @@ impl ClientSessionStore for Staged {
     fn tls12_session(&self, name: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
         let session = guarded(|| self.store.tls12_session(name))?;
         self.counters.offered();
-        self.held().answers_for = Some(name.to_owned());
+        self.held().offers = Some(name.to_owned());
         Some(session)
     }
 
@@ -154,6 +170,9 @@ impl ClientSessionStore for Staged {
     fn insert_tls13_ticket(&self, name: ServerName<'static>, value: Tls13ClientSessionValue) {
         self.counters.received();
         let mut held = self.held();
+        if held.evicted {
+            return;
+        }
         if held.published {
             drop(held);
             guarded(|| self.store.insert_tls13_ticket(name, value));

@@ -3,11 +3,15 @@
 use std::{future::poll_fn, pin::pin, time::Duration};
 
 use futures_core::FusedFuture;
-use tokio::{io::AsyncWriteExt, runtime, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    runtime,
+    time::Instant,
+};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{CloseProgress, PeerClose, ShutdownError, ShutdownExt, ShutdownState};
 
-use crate::support::{CASES, Rig, Step};
+use crate::support::{CASES, Rig, Step, forge::APPLICATION_DATA};
 
 #[test]
 fn c01_dropped_with_the_alert_half_written_the_next_call_finishes_it() {
@@ -56,6 +60,36 @@ fn c01_dropped_and_called_again_with_the_last_data_it_is_sent_once() {
             }
             assert_ready_ok!(spawn(rig.stream.close_notify_with(last)).poll());
             rig.assert_wrote_and_closed(last);
+        }
+    }
+}
+
+#[test]
+fn c01_however_long_the_last_data_are_a_call_for_the_flush_does_not_send_them_again() {
+    for case in CASES {
+        for len in [1, 1021, 1022, 65_536, 2 << 20] {
+            for peer_closed in [false, true] {
+                let mut rig = Rig::new(case);
+                if peer_closed {
+                    rig.peer_closes();
+                    assert_ready_ok!(spawn(rig.stream.read_to_end(&mut Vec::new())).poll());
+                }
+                let last = vec![b'x'; len];
+                rig.wire.on_flush([Step::Block, Step::Block]);
+                for _ in 0..2 {
+                    let close = rig.stream.close_notify_with(&last).no_deadline();
+                    assert_pending!(spawn(close).poll());
+                }
+                for _ in 0..2 {
+                    assert_ready_ok!(spawn(rig.stream.close_notify_with(&last)).poll());
+                }
+                let outbound = rig.wire.outbound_len();
+                assert!(
+                    outbound < len + len / 100 + 100,
+                    "{outbound} bytes for {len}"
+                );
+                rig.assert_wrote_and_closed(&last);
+            }
         }
     }
 }
@@ -282,5 +316,32 @@ async fn the_deadline_is_five_seconds_unless_set_and_holds_for_the_whole_call() 
         let error = rig.stream.close_notify().await.unwrap_err();
         assert!(matches!(error, ShutdownError::SendTimedOut), "{error:?}");
         assert_eq!(begin.elapsed().as_secs(), 5);
+    }
+}
+
+#[test]
+fn c02_a_twin_goes_on_after_somebody_else_has_read_from_the_middle_of_a_record() {
+    for case in CASES {
+        for cut in 1..10 {
+            let (mut stream, wire, mut forge) = Rig::new(case).forge();
+            let mut progress = CloseProgress::new();
+            let data = [
+                forge.seal(APPLICATION_DATA, b"discarded"),
+                forge.seal(APPLICATION_DATA, b"data"),
+            ];
+            wire.feed(&data[0]);
+            wire.feed(&data[1][..cut]);
+            let twin = poll_fn(|cx| stream.poll_shutdown_bidirectional(cx, &mut progress));
+            assert_pending!(spawn(twin).poll());
+
+            wire.feed(&data[1][cut..]);
+            let mut read = [0; 4];
+            assert_ready_ok!(spawn(stream.read_exact(&mut read)).poll());
+            assert_eq!(&read, b"data");
+
+            wire.feed(&forge.close_notify());
+            let twin = poll_fn(|cx| stream.poll_shutdown_bidirectional(cx, &mut progress));
+            assert!(assert_ready_ok!(spawn(twin).poll(), "cut at {cut}").is_clean());
+        }
     }
 }

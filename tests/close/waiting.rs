@@ -21,7 +21,7 @@ use tokio::{
 use tokio_rustls::rustls;
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{
-    CloseProgress, Closed, PeerClose, ShutdownError, ShutdownExt, ShutdownState,
+    CloseProgress, Closed, GracefulStream, PeerClose, ShutdownError, ShutdownExt, ShutdownState,
     is_missing_close_notify, tokio_rustls,
 };
 
@@ -137,6 +137,19 @@ fn b04_tickets_from_before_the_call_are_not_counted() {
     rig.peer_closes();
     let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
     assert_eq!((closed.is_clean(), closed.tickets()), (true, 0));
+}
+
+#[test]
+fn b04_a_quiet_shutdown_waits_for_no_tickets_and_counts_none() {
+    let case = Case::new(Version::Tls13, Role::Client);
+    let mut server = case.server_config();
+    server.send_tls13_tickets = 2;
+    let mut rig = Rig::with(case, case.client_config(), server).map(GracefulStream::new);
+    rig.peer_writes(b"data");
+    assert_ready_ok!(spawn(rig.stream.read_exact(&mut [0; 4])).poll());
+    rig.stream.set_quiet_shutdown(true);
+    let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
+    assert_eq!(closed.tickets(), 0);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::{client::ClientSessionMemoryCache, server::ServerSessionMemoryCache};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, duplex},
     net::{TcpListener, TcpStream},
 };
 use tokio_tls_shutdown::{
@@ -313,6 +313,91 @@ async fn sessions_are_usable_when_a_bidirectional_close_has_ended_also_before_th
             let (mut client, mut server) = meet(&connector, &acceptor).await;
             close(&mut client, &mut server).await;
             assert!(resumes(&connector, &acceptor).await, "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn e04_what_comes_after_the_stream_was_taken_out_is_not_kept() {
+    for kind in KINDS.into_iter().filter(|kind| kind.is_tls13()) {
+        for sessions in [
+            ClientSessions::in_memory(8),
+            ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(8))),
+        ] {
+            let connector = GracefulConnector::new(kind.client()).with_sessions(sessions.clone());
+            let acceptor = GracefulAcceptor::new(kind.server());
+            let (client, mut server) = shake_hands(&connector, &acceptor).await;
+            let mut client = client.into_inner();
+            server.write_all(b"!").await.unwrap();
+            client.read_u8().await.unwrap();
+            drop((client, server));
+            assert!(sessions.stats().received > 0);
+            assert_eq!(sessions.stats().stored, 0, "{kind:?}");
+            assert!(!resumes(&connector, &acceptor).await, "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn e04_a_session_stays_that_was_offered_to_a_server_which_never_answers() {
+    for kind in KINDS.into_iter().filter(|kind| !kind.is_tls13()) {
+        for sessions in [
+            ClientSessions::in_memory(8),
+            ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(8))),
+        ] {
+            let connector = GracefulConnector::new(kind.client()).with_sessions(sessions.clone());
+            let acceptor = GracefulAcceptor::new(kind.server());
+            resumes(&connector, &acceptor).await;
+            let (io, _silent) = duplex(1 << 20);
+            connector.connect(name(), io).await.unwrap_err();
+            assert_eq!(sessions.stats().offered, 1);
+            assert!(resumes(&connector, &acceptor).await, "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn e04_a_session_stays_that_somebody_asks_for_who_has_only_seen_its_id() {
+    for kind in KINDS.into_iter().filter(|kind| !kind.is_tls13()) {
+        let sessions = ClientSessions::in_memory(8).with_retention(Retention::Always);
+        let connector = GracefulConnector::new(kind.client()).with_sessions(sessions);
+        let acceptor = GracefulAcceptor::new(kind.server())
+            .with_sessions(ServerSessions::new(ServerSessionMemoryCache::new(8)));
+        resumes(&connector, &acceptor).await;
+
+        let (io, mut wire) = duplex(1 << 20);
+        let mut hello = vec![0; 4096];
+        let len = tokio::select! {
+            _ = connector.connect(name(), io) => unreachable!(),
+            len = wire.read(&mut hello) => len.unwrap(),
+        };
+        let (mut theirs, ours) = duplex(1 << 20);
+        theirs.write_all(&hello[..len]).await.unwrap();
+        acceptor.accept(ours).await.unwrap_err();
+        assert!(resumes(&connector, &acceptor).await, "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn e03_a_failure_counts_though_a_read_holds_it_back_behind_data_and_nobody_reads_again() {
+    for kind in KINDS {
+        for quiet in [false, true] {
+            let sessions = ClientSessions::in_memory(8).with_retention(Retention::UnlessFailed);
+            let connector = GracefulConnector::new(kind.client()).with_sessions(sessions);
+            let acceptor = GracefulAcceptor::new(kind.server());
+            let (mut client, mut server) = meet(&connector, &acceptor).await;
+            // As much as rustls reads at once.
+            let overhead = if kind.is_tls13() { 22 } else { 29 };
+            server.write_all(&vec![7; 4096 - overhead]).await.unwrap();
+            write_bad_record(server.get_mut().get_mut().0).await;
+            let read = client.read(&mut [0; 8192]).await.unwrap();
+            assert_eq!(read, 4096 - overhead);
+            if quiet {
+                client.set_quiet_shutdown(true);
+                let _ = client.shutdown_bidirectional().await.unwrap();
+            }
+            drop((client, server));
+            assert!(!resumes(&connector, &acceptor).await, "{kind:?} {quiet}");
         }
     }
 }
