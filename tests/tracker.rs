@@ -181,11 +181,10 @@ async fn what_is_thrown_away_is_counted_once_whether_a_close_is_repeated_or_give
 async fn a_reset_is_counted_as_a_reset() {
     for case in CASES {
         let tracker = CloseTracker::new();
-        let rig = support::Rig::new(case);
+        let rig = Rig::new(case);
         let mut stream = GracefulStream::new(rig.stream);
         stream.track(&tracker);
-        rig.wire
-            .at_end(support::Step::Fail(io::ErrorKind::ConnectionReset));
+        rig.wire.at_end(Step::Fail(io::ErrorKind::ConnectionReset));
         stream.read_u8().await.unwrap_err();
         drop(stream);
         assert_eq!(tracker.stats().reset, 1, "{case:?}");
@@ -416,7 +415,7 @@ async fn a_stream_that_nobody_polls_is_reported() {
 fn the_newest_waker_is_woken() {
     for case in CASES.into_iter().filter(|case| case.role == Role::Server) {
         let tracker = CloseTracker::new();
-        let rig = support::Rig::new(case);
+        let rig = Rig::new(case);
         let mut stream = GracefulStream::new(rig.stream);
         stream.track(&tracker);
         let mut buf = [0; 1];
