@@ -161,11 +161,14 @@ impl<S> GracefulStream<S> {
             discard_limit,
         } = policy
         {
-            self.extras.get_or_insert_default().linger = Some(Linger::new(Bounds {
+            let bounds = Bounds {
                 idle,
                 deadline,
                 discard_limit,
-            }));
+            };
+            let linger = &mut self.extras.get_or_insert_default().linger;
+            // A drain that has begun keeps its own.
+            linger.get_or_insert_with(|| Linger::new(bounds)).bounds = bounds;
         } else if let Some(extras) = &mut self.extras {
             extras.linger = None;
         }

@@ -134,6 +134,22 @@ async fn d04_a_peer_that_drips_for_ever_is_ended_by_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn d04_a_policy_that_is_set_while_it_lingers_does_not_start_it_again() {
+    for case in CASES {
+        let mut rig = rig(case);
+        let begin = Instant::now();
+        for _ in 0..2 {
+            let shutdown = timeout(IDLE * 2 / 3, rig.stream.shutdown());
+            if shutdown.await.is_err() {
+                rig.stream.set_policy(ClosePolicy::linger());
+            }
+        }
+        assert_eq!(begin.elapsed().as_secs(), IDLE.as_secs());
+        assert_eq!(rig.stream.outcome().unwrap().peer(), PeerClose::TimedOut);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn d04_a_peer_that_floods_is_ended_by_the_limit() {
     for case in CASES {
         let mut rig = rig(case);
