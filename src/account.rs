@@ -13,6 +13,7 @@ use crate::{
     machine,
     observe::Observation,
     outcome::{Closed, PeerClose},
+    record::NotTls,
     tracker::{CloseTracker, Side, Tracked},
 };
 
@@ -199,8 +200,10 @@ impl Account {
     pub(crate) fn close_failed(&mut self, error: &ShutdownError) {
         self.observation.ends();
         self.observation.fails(error);
-        if let ShutdownError::Tls(_) = error {
-            self.failed();
+        match error {
+            ShutdownError::Tls(_) => self.failed(),
+            ShutdownError::Receive(e) if is_tls_failure(e) => self.failed(),
+            _ => {}
         }
     }
 
@@ -261,12 +264,14 @@ impl Account {
     }
 }
 
-/// Tells whether it was TLS that has failed: tokio-rustls wraps rustls's error, and this crate its
-/// own.
+/// Tells whether it was TLS that has failed: tokio-rustls wraps rustls's error, this crate its own,
+/// and a transport may have seen that it is none.
 fn is_tls_failure(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| {
         let ours = inner.downcast_ref();
-        inner.is::<rustls::Error>() || matches!(ours, Some(ShutdownError::Tls(_)))
+        inner.is::<rustls::Error>()
+            || inner.is::<NotTls>()
+            || matches!(ours, Some(ShutdownError::Tls(_)))
     })
 }
 

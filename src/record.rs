@@ -63,6 +63,18 @@ enum Mode {
     Plain,
 }
 
+/// What ends a TLS session that rustls has seen nothing wrong with.
+#[derive(Debug)]
+pub(crate) struct NotTls;
+
+impl fmt::Display for NotTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the peer sent plaintext where a TLS record belongs")
+    }
+}
+
+impl std::error::Error for NotTls {}
+
 /// Without the bytes: there may be many, and secrets among them.
 impl<IO: fmt::Debug> fmt::Debug for RecordAligned<IO> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,10 +143,7 @@ impl<IO> RecordAligned<IO> {
             None if ahead.first().is_none_or(|&byte| is_content_type(byte)) => return Ok(None),
             None => None,
         };
-        let len = len.ok_or_else(|| {
-            let message = "the peer sent plaintext where a TLS record belongs";
-            io::Error::new(io::ErrorKind::InvalidData, message)
-        })?;
+        let len = len.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, NotTls))?;
         Ok(Some(HEADER + usize::from(len)))
     }
 

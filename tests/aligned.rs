@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{
-    Closed, GracefulStream, PeerClose, RecordAligned, ShutdownError, ShutdownExt, ShutdownState,
-    tokio_rustls,
+    CloseTracker, Closed, GracefulStream, PeerClose, RecordAligned, ShutdownError, ShutdownExt,
+    ShutdownState, tokio_rustls,
 };
 
 type Aligned = RecordAligned<Scripted>;
@@ -388,7 +388,9 @@ fn d07_plaintext_instead_of_close_notify_is_an_error_and_can_be_had() {
     for case in CASES {
         for plaintext in [GLUED, b"+OK\r\n", b"OK\r\n", b"\n"] {
             for we_close_first in [true, false] {
+                let tracker = CloseTracker::new();
                 let mut rig = rig(case);
+                rig.stream.track(&tracker);
                 if we_close_first {
                     assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
                 }
@@ -409,6 +411,7 @@ fn d07_plaintext_instead_of_close_notify_is_an_error_and_can_be_had() {
                 let (io, raw) = raw_bytes(rig.stream);
                 assert_eq!(raw, plaintext);
                 assert_live(&rig.wire, io, b"and more");
+                assert_eq!((tracker.stats().failed, tracker.stats().total()), (1, 1));
             }
         }
     }
@@ -417,7 +420,9 @@ fn d07_plaintext_instead_of_close_notify_is_an_error_and_can_be_had() {
 #[test]
 fn d07_plaintext_instead_of_close_notify_ends_a_read() {
     for case in CASES {
+        let tracker = CloseTracker::new();
         let mut rig = rig(case);
+        rig.stream.track(&tracker);
         rig.peer.write(b"data");
         let bytes = [&rig.peer.take_queue(), GLUED].concat();
         rig.wire.feed(&bytes);
@@ -427,6 +432,7 @@ fn d07_plaintext_instead_of_close_notify_ends_a_read() {
         assert!(error.to_string().contains("plaintext"), "{error}");
         assert_eq!(got, b"data");
         assert_eq!(raw_bytes(rig.stream).1, GLUED);
+        assert_eq!((tracker.stats().failed, tracker.stats().total()), (1, 1));
     }
 }
 
