@@ -20,9 +20,11 @@ use crate::{
 /// Both calls keep to these rules:
 ///
 /// - There is one close_notify for each connection, and no byte of TLS goes out behind it. With one
-///   exception: a plain stream cannot remember from one call to the next where its alert ends, and
-///   if rustls queues another one in between (a refusal to renegotiate, TLS 1.2 clients), calling
-///   again sends it too. [`GracefulStream`](crate::GracefulStream) remembers.
+///   exception: a plain stream cannot remember from one call to the next where its alert ends. If
+///   a call is left while its alert is blocked, and rustls queues another one in between (a refusal
+///   to renegotiate, TLS 1.2 clients; the alert for a bad record), then calling again, or
+///   tokio-rustls's own `shutdown()`, sends it too. [`GracefulStream`](crate::GracefulStream)
+///   remembers.
 /// - They never close the transport, in either direction.
 /// - They are cancel safe: dropped at any point and called again, they go on where they were.
 ///   An alert that is half written is finished, and no second one is made.
@@ -107,7 +109,9 @@ pub trait ShutdownExt: Session + Sized {
     ///
     /// # Errors
     ///
-    /// As for [`close_notify`](Self::close_notify).
+    /// As for [`close_notify`](Self::close_notify), and [`ShutdownError::Tls`] if a
+    /// [buffer limit](rustls::ConnectionCommon::set_buffer_limit) that you have set is shorter than
+    /// what waits to be written: `data` is not sent then.
     ///
     /// ```
     /// # use tokio_tls_shutdown::{ShutdownError, ShutdownExt, tokio_rustls::client::TlsStream};
