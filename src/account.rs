@@ -245,11 +245,12 @@ impl Account {
         match self.peer {
             _ if self.ended => Outcome::Ended,
             _ if self.failed => Outcome::Failed,
-            Some(PeerClose::CloseNotify) if !self.sent => Outcome::Dropped,
+            Some(PeerClose::CloseNotify) | None if !self.sent => match self.closing {
+                true => Outcome::Failed,
+                false => Outcome::Dropped,
+            },
             Some(how) => Outcome::Peer(how),
-            None if self.sent => Outcome::Sent,
-            None if self.closing => Outcome::Failed,
-            None => Outcome::Dropped,
+            None => Outcome::Sent,
         }
     }
 

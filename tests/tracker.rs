@@ -177,6 +177,32 @@ async fn what_is_thrown_away_is_counted_once_whether_a_close_is_repeated_or_give
     }
 }
 
+#[test]
+fn a13_an_alert_that_cannot_be_sent_is_counted_as_failed_unless_the_peer_has_closed_and_left() {
+    for case in CASES {
+        for (kind, peer_closes, counted) in [
+            (io::ErrorKind::BrokenPipe, true, "clean"),
+            (io::ErrorKind::BrokenPipe, false, "failed"),
+            (io::ErrorKind::PermissionDenied, true, "failed"),
+            (io::ErrorKind::PermissionDenied, false, "failed"),
+        ] {
+            let tracker = CloseTracker::new();
+            let mut rig = Rig::new(case).map(GracefulStream::new);
+            rig.stream.track(&tracker);
+            if peer_closes {
+                rig.peer_closes();
+                assert_ready_ok!(spawn(rig.stream.read(&mut [0; 1])).poll());
+            }
+            rig.wire.every_write(Step::Fail(kind));
+            let closed = assert_ready!(spawn(rig.stream.close_notify()).poll());
+            assert_eq!(closed.is_ok(), counted == "clean");
+            drop(rig);
+            let stats = tracker.stats().to_string();
+            assert_eq!(stats, format!("1 closed, 1 {counted}; 0 bytes discarded"));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_reset_is_counted_as_a_reset() {
     for case in CASES {

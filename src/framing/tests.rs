@@ -60,6 +60,8 @@ fn nothing_from_a_bad_header_on_passes_however_it_is_cut() {
             (alert(1, 0), BadRecord::Plaintext),
             (alert(1, 90), BadRecord::Plaintext),
             (alert(2, 40), BadRecord::PlaintextAlert(40)),
+            // It must not pass for a close.
+            (alert(2, 0), BadRecord::Plaintext),
         ] {
             let good = record([23, 3, 3], 24);
             let bytes = [&good[..], &bad].concat();

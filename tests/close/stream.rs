@@ -71,6 +71,25 @@ fn a12_a_flush_after_close_notify_is_ok_and_writes_nothing() {
 }
 
 #[test]
+fn a12_a_flush_after_close_notify_writes_nothing_that_was_queued_behind_it() {
+    for case in CASES
+        .into_iter()
+        .filter(|case| case.version == Version::Tls13)
+    {
+        let mut rig = rig(case);
+        assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+        // rustls queues an answer.
+        rig.peer.0.refresh_traffic_keys().unwrap();
+        rig.peer_writes(b"new keys");
+        assert_ready_ok!(spawn(rig.stream.read_exact(&mut [0; 8])).poll());
+        rig.wire.reset_counts();
+        assert_ready_ok!(spawn(rig.stream.flush()).poll());
+        assert_eq!(rig.wire.counts().writes, 0);
+        rig.assert_wrote_and_closed(&[]);
+    }
+}
+
+#[test]
 fn a12_a_flush_finishes_an_alert_that_is_half_written() {
     for case in CASES {
         let mut rig = rig(case);
