@@ -511,6 +511,20 @@ fn b16_a_reset_anywhere_in_close_notify_is_a_reset() {
     }
 }
 
+#[tokio::test]
+async fn b16_a_reset_within_a_record_is_not_taken_for_the_end_though_a_socket_says_it_once() {
+    for len in [100, 16_000] {
+        for cut in [3, 5, 50, 99] {
+            let io = tokio_test::io::Builder::new()
+                .read(&record(len)[..cut])
+                .read_error(ErrorKind::ConnectionReset.into())
+                .build();
+            let error = RecordAligned::new(io).read_to_end(&mut Vec::new()).await;
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        }
+    }
+}
+
 #[test]
 fn what_was_read_ahead_stays_out_of_logs() {
     let aligned = RecordAligned::with_prefix((), b"secret".to_vec());
