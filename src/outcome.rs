@@ -61,6 +61,15 @@ impl fmt::Debug for ShutdownState {
 /// Only [`CloseNotify`](Self::CloseNotify) is authenticated: everything else may be the network's
 /// doing, or an attacker's who cuts a message short ([RFC 8446, section 6.1]).
 ///
+/// ```
+/// use tokio_tls_shutdown::{Closed, PeerClose};
+///
+/// /// What is common, what is not.
+/// fn is_worth_a_warning(closed: Closed) -> bool {
+///     matches!(closed.peer(), PeerClose::TimedOut | PeerClose::DiscardLimit)
+/// }
+/// ```
+///
 /// [RFC 8446, section 6.1]: https://www.rfc-editor.org/rfc/rfc8446#section-6.1
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

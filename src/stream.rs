@@ -187,12 +187,36 @@ impl<S> GracefulStream<S> {
     /// [`PeerClose::Assumed`]. `shutdown()` flushes what was written and sends FIN alone, whatever
     /// the policy. An alert that is already on its way is still finished.
     ///
+    /// ```
+    /// use tokio_tls_shutdown::{GracefulStream, ShutdownExt, tokio_rustls::client::TlsStream};
+    ///
+    /// /// The server is known to be gone. Its session stays.
+    /// async fn leave(mut tls: GracefulStream<TlsStream<tokio::net::TcpStream>>) {
+    ///     tls.set_quiet_shutdown(true);
+    ///     assert!(tls.close_notify().await.is_ok());
+    /// }
+    /// ```
+    ///
     /// [SSL_set_quiet_shutdown(3)]: https://docs.openssl.org/master/man3/SSL_CTX_set_quiet_shutdown/
     pub const fn set_quiet_shutdown(&mut self, quiet: bool) {
         self.memory.quiet = quiet;
     }
 
     /// Returns how the last bidirectional or lingering close has ended, if there was one.
+    ///
+    /// ```
+    /// use tokio::io::AsyncWriteExt;
+    /// use tokio_tls_shutdown::{ClosePolicy, GracefulStream, tokio_rustls::server::TlsStream};
+    ///
+    /// async fn end(mut tls: GracefulStream<TlsStream<tokio::net::TcpStream>>) -> std::io::Result<()> {
+    ///     tls.set_policy(ClosePolicy::linger());
+    ///     tls.shutdown().await?;
+    ///     if let Some(closed) = tls.outcome() {
+    ///         println!("{}, {} bytes discarded", closed.peer(), closed.discarded());
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     #[must_use]
     pub const fn outcome(&self) -> Option<Closed> {
         self.memory.outcome
@@ -222,6 +246,19 @@ impl<S> GracefulStream<S> {
 impl<S: Session> GracefulStream<S> {
     /// Returns which alerts were exchanged, as [SSL_get_shutdown(3)] does. Reads nothing, and is
     /// exclusive only because rustls is.
+    ///
+    /// ```
+    /// use tokio_tls_shutdown::{
+    ///     GracefulStream, ShutdownExt, ShutdownState, tokio_rustls::client::TlsStream,
+    /// };
+    ///
+    /// async fn end(tls: &mut GracefulStream<TlsStream<tokio::net::TcpStream>>) -> std::io::Result<()> {
+    ///     if !tls.state().contains(ShutdownState::SENT) {
+    ///         tls.close_notify().await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// [SSL_get_shutdown(3)]: https://docs.openssl.org/master/man3/SSL_set_shutdown/
     pub fn state(&mut self) -> ShutdownState {

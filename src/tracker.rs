@@ -351,6 +351,15 @@ impl CloseStats {
 }
 
 /// What a [`CloseTracker::drain`] has come to.
+///
+/// ```
+/// use tokio_tls_shutdown::DrainReport;
+///
+/// /// Whether nothing was cut off.
+/// fn is_whole(report: &DrainReport) -> bool {
+///     report.ended == 0 && report.closed.failed == 0 && report.still_open == 0
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DrainReport {

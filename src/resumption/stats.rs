@@ -7,6 +7,16 @@ use crate::account::End;
 /// What has become of the sessions of a [`ClientSessions`](super::ClientSessions) so far.
 ///
 /// A session here is a TLS 1.3 ticket or a TLS 1.2 session.
+///
+/// ```
+/// use tokio_tls_shutdown::resumption::ClientSessions;
+///
+/// fn report(sessions: &ClientSessions) {
+///     let stats = sessions.stats();
+///     println!("{} sessions received, {} resumed", stats.received, stats.resumed);
+///     println!("{} lost to connections that were dropped", stats.evicted_dropped);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionStats {
