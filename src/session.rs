@@ -222,16 +222,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Split for TlsStream<IO> {
 }
 
 impl Tls<'_> {
-    /// Processes what was read since the last call; if that is nothing, only looks.
+    /// Processes what was read since the last call.
     #[inline]
     fn process(&mut self) -> Result<IoState, rustls::Error> {
         match catch_panic(|| on!(self, c => c.process_new_packets())) {
-            // What rustls leaves behind when it unwinds.
-            Some(Err(rustls::Error::HandshakeNotComplete)) | None => Err(rustls::Error::General(
-                "the peer sent an invalid record".into(),
-            )),
-            Some(result) => result,
+            Some(result) => result.map_err(tell_unwound),
+            None => Err(tell_unwound(rustls::Error::HandshakeNotComplete)),
         }
+    }
+
+    /// Returns the error that ended the session.
+    #[inline]
+    fn check(&mut self) -> Result<(), rustls::Error> {
+        // All that flushing does, and much cheaper than to process nothing.
+        on!(self, c => c.writer().flush()).map_err(|e| match e.downcast() {
+            Ok(e) => tell_unwound(e),
+            Err(e) => rustls::Error::General(e.to_string()),
+        })
     }
 
     /// Tells whether the peer's close_notify was processed. Not seen as long as so much plaintext
@@ -244,6 +251,19 @@ impl Tls<'_> {
 
     #[inline]
     fn status(&mut self) -> Result<Status, rustls::Error> {
+        if !on!(self, c => c.wants_read()) {
+            return self.process_status();
+        }
+        self.check()?;
+        Ok(Status {
+            queued: self.queued()?,
+            has_plaintext: false,
+            peer_closed: false,
+        })
+    }
+
+    #[inline]
+    fn process_status(&mut self) -> Result<Status, rustls::Error> {
         // To process again may panic, if an empty handshake record has come before.
         if self.has_peer_closed() {
             return Ok(Status {
@@ -447,7 +467,7 @@ impl<S: Split> Session for S {
         let read = on!(&mut tls, c => c.read_tls(&mut adapter));
         let refused = adapter.error.take();
         let status = match (read, refused) {
-            (Ok(_), _) => tls.status(),
+            (Ok(_), _) => tls.process_status(),
             (Err(e), _) if e.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
             (Err(_), Some(e)) => return Poll::Ready(Err(ReadError::Transport(e))),
             // A record refused by its header, or a handshake message that rustls finds too long.
@@ -529,6 +549,16 @@ impl From<BadRecord> for rustls::Error {
             BadRecord::Plaintext => Self::DecryptError,
             BadRecord::PlaintextAlert(description) => Self::AlertReceived(description.into()),
         }
+    }
+}
+
+/// What rustls leaves behind when it unwinds says nothing of that.
+fn tell_unwound(error: rustls::Error) -> rustls::Error {
+    match error {
+        rustls::Error::HandshakeNotComplete => {
+            rustls::Error::General("the peer sent an invalid record".into())
+        }
+        error => error,
     }
 }
 
