@@ -6,6 +6,7 @@ mod support;
 
 mod bad_input;
 mod handshakes;
+mod remembered;
 mod retention;
 mod sharing;
 mod site;

@@ -245,6 +245,50 @@ async fn e03_a_server_forgets_a_session_whose_resumption_has_failed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn e04_a_server_forgets_a_session_whose_resumption_was_dropped() {
+    for retention in RETENTIONS {
+        let sessions = ServerSessions::new(ServerSessionMemoryCache::new(32));
+        let acceptor = GracefulAcceptor::new(Kind::Tls12Id.server())
+            .with_sessions(sessions.with_retention(retention));
+        let connector = GracefulConnector::new(Kind::Tls12Id.client());
+        assert!(!resumes(&connector, &acceptor).await);
+        let (client, mut server) = meet(&connector, &acceptor).await;
+        assert!(server.is_resumed());
+        drop((client, server));
+        let stays = retention != Retention::CleanClose;
+        assert_eq!(resumes(&connector, &acceptor).await, stays, "{retention:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn e04_a_client_forgets_a_tls12_session_whose_resumption_was_dropped() {
+    for kind in [Kind::Tls12Id, Kind::Tls12Ticket] {
+        for retention in RETENTIONS {
+            let staged = ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(32)));
+            for sessions in [ClientSessions::in_memory(8), staged] {
+                let sessions = sessions.with_retention(retention);
+                let connector =
+                    GracefulConnector::new(kind.client()).with_sessions(sessions.clone());
+                let acceptor = GracefulAcceptor::new(kind.server());
+                assert!(!resumes(&connector, &acceptor).await);
+                let (mut client, server) = meet(&connector, &acceptor).await;
+                assert!(client.is_resumed());
+                drop((client, server));
+                let stats = sessions.stats();
+                let stays = retention != Retention::CleanClose;
+                assert_eq!(stats.resumed, 1);
+                assert_eq!(stats.evicted_dropped > 0, !stays, "{kind:?} {connector:?}");
+                assert_eq!(
+                    resumes(&connector, &acceptor).await,
+                    stays,
+                    "{kind:?} {connector:?}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn e02_a_client_that_only_writes_needs_a_bidirectional_close_in_tls13() {
     for kind in KINDS {
         for bidirectional in [false, true] {
