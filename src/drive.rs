@@ -178,14 +178,16 @@ impl CloseProgress {
 
     /// Takes in what the session says of itself.
     fn look<S: Session>(&mut self, stream: &mut S, goal: Goal, status: Status) {
-        if goal == Goal::Bidirectional && status.has_plaintext {
-            self.machine.discarded(stream.discard_plaintext());
-        }
         self.machine.queue_is_at_most(status.queued);
         if status.peer_closed {
             self.machine.peer_closed(PeerClose::CloseNotify);
-        } else if goal == Goal::Bidirectional && stream.is_at_eof() {
-            self.machine.peer_closed(PeerClose::Eof);
+        }
+        if goal == Goal::Bidirectional {
+            let discarded = stream.discard_plaintext();
+            self.machine.discarded(discarded.bytes);
+            if discarded.at_eof {
+                self.machine.peer_closed(PeerClose::Eof);
+            }
         }
     }
 

@@ -34,8 +34,6 @@ macro_rules! on {
 pub struct Status {
     /// Bytes of TLS that wait to be written.
     pub(crate) queued: usize,
-    /// Application data waits to be read.
-    pub(crate) has_plaintext: bool,
     /// The peer's close_notify was processed.
     pub(crate) peer_closed: bool,
 }
@@ -43,6 +41,14 @@ pub struct Status {
 /// All that is queued, where nobody has counted it: counting costs as much as a third of the close.
 /// To be counted before anything can be queued behind our close_notify.
 pub(crate) const WHOLE_QUEUE: usize = usize::MAX;
+
+/// What was thrown away, and what lies behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Discarded {
+    pub(crate) bytes: usize,
+    /// The end of the transport, without a close_notify.
+    pub(crate) at_eof: bool,
+}
 
 /// Why a read step failed.
 #[derive(Debug)]
@@ -92,11 +98,8 @@ pub trait Session {
     /// Marks `bytes` of what `fill_buf` has returned as read.
     fn consume(&mut self, bytes: usize);
 
-    /// Throws away the decrypted application data and returns how much it was.
-    fn discard_plaintext(&mut self) -> usize;
-
-    /// Tells whether the transport has ended; not seen as long as there is plaintext.
-    fn is_at_eof(&mut self) -> bool;
+    /// Throws away the decrypted application data.
+    fn discard_plaintext(&mut self) -> Discarded;
 
     /// Throws away what waits to be written.
     fn discard_queue(&mut self);
@@ -257,7 +260,6 @@ impl Tls<'_> {
         self.check()?;
         Ok(Status {
             queued: self.queued()?,
-            has_plaintext: false,
             peer_closed: false,
         })
     }
@@ -268,22 +270,14 @@ impl Tls<'_> {
         if self.has_peer_closed() {
             return Ok(Status {
                 queued: self.queued()?,
-                has_plaintext: on!(self, c => c.reader().fill_buf().is_ok_and(|b| !b.is_empty())),
                 peer_closed: true,
             });
         }
         let state = self.process()?;
         Ok(Status {
             queued: state.tls_bytes_to_write(),
-            has_plaintext: state.plaintext_bytes_to_read() > 0,
             peer_closed: state.peer_has_closed(),
         })
-    }
-
-    #[inline]
-    fn is_at_eof(&mut self) -> bool {
-        let read = on!(self, c => c.reader().fill_buf().err());
-        read.is_some_and(|e| e.kind() == io::ErrorKind::UnexpectedEof)
     }
 
     #[inline]
@@ -373,19 +367,23 @@ impl Tls<'_> {
         });
     }
 
-    fn discard_plaintext(&mut self) -> usize {
+    #[inline]
+    fn discard_plaintext(&mut self) -> Discarded {
         on!(self, c => {
             let mut reader = c.reader();
-            let mut discarded = 0;
-            while let Ok(chunk) = reader.fill_buf() {
-                let len = chunk.len();
-                if len == 0 {
-                    break;
+            let mut bytes = 0;
+            let at_eof = loop {
+                match reader.fill_buf() {
+                    Ok([]) => break false,
+                    Ok(chunk) => {
+                        let len = chunk.len();
+                        reader.consume(len);
+                        bytes += len;
+                    }
+                    Err(e) => break e.kind() == io::ErrorKind::UnexpectedEof,
                 }
-                reader.consume(len);
-                discarded += len;
-            }
-            discarded
+            };
+            Discarded { bytes, at_eof }
         })
     }
 }
@@ -494,12 +492,8 @@ impl<S: Split> Session for S {
         on!(self.split().1, c => c.reader().consume(bytes));
     }
 
-    fn discard_plaintext(&mut self) -> usize {
+    fn discard_plaintext(&mut self) -> Discarded {
         self.split().1.discard_plaintext()
-    }
-
-    fn is_at_eof(&mut self) -> bool {
-        self.split().1.is_at_eof()
     }
 
     fn discard_queue(&mut self) {

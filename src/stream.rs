@@ -19,7 +19,7 @@ use crate::{
     outcome::{Closed, PeerClose, ShutdownState},
     policy::ClosePolicy,
     record::RecordAligned,
-    session::{ReadError, Session, Split, Status},
+    session::{Discarded, ReadError, Session, Split, Status},
     tracker::{CloseTracker, Side},
 };
 
@@ -405,12 +405,8 @@ impl<S: Session> Session for GracefulStream<S> {
         self.stream.consume(bytes);
     }
 
-    fn discard_plaintext(&mut self) -> usize {
+    fn discard_plaintext(&mut self) -> Discarded {
         self.stream.discard_plaintext()
-    }
-
-    fn is_at_eof(&mut self) -> bool {
-        self.stream.is_at_eof()
     }
 
     fn discard_queue(&mut self) {

@@ -307,25 +307,36 @@ fn a14_a_flush_that_fails_is_an_error_too() {
 fn a01_queued_records_go_first_however_many_and_though_the_peer_has_closed() {
     for case in CASES {
         for count in [1, 62, 63, 64, 65, 500] {
-            for last in [&b""[..], b"bye"] {
+            for (last, peer_closed) in [
+                (&b""[..], false),
+                (b"", true),
+                (b"bye", false),
+                (b"bye", true),
+            ] {
+                let expected = match peer_closed {
+                    true => ShutdownState::COMPLETE,
+                    false => ShutdownState::SENT,
+                };
                 let mut rig = Rig::new(case);
                 rig.wire.every_write(Step::Block);
                 for _ in 0..count {
                     assert_ready_ok!(spawn(rig.stream.write_all(b"x")).poll());
                 }
-                rig.peer_closes();
-                assert_ready_ok!(spawn(rig.stream.read_to_end(&mut Vec::new())).poll());
+                if peer_closed {
+                    rig.peer_closes();
+                    assert_ready_ok!(spawn(rig.stream.read_to_end(&mut Vec::new())).poll());
+                }
                 for _ in 0..3 {
                     rig.wire.on_write([Step::Take(100), Step::Block]);
                     let close = rig.stream.close_notify_with(last).no_deadline();
                     if let Poll::Ready(state) = spawn(close).poll() {
-                        assert_eq!(state.unwrap(), ShutdownState::COMPLETE);
+                        assert_eq!(state.unwrap(), expected);
                     }
                 }
                 rig.wire.unblock_writes();
                 let close = rig.stream.close_notify_with(last);
                 let state = assert_ready_ok!(spawn(close).poll());
-                assert_eq!(state, ShutdownState::COMPLETE);
+                assert_eq!(state, expected);
                 rig.assert_wrote_and_closed(&[&vec![b'x'; count], last].concat());
             }
         }
@@ -344,12 +355,30 @@ fn a15_the_last_data_and_the_alert_go_out_in_one_write() {
         // What was blocked before goes with it.
         let mut rig = Rig::new(case);
         rig.wire.every_write(Step::Block);
-        assert_ready_ok!(spawn(rig.stream.write(b"good")).poll());
+        let before = [b'x'; 30_000];
+        let taken = assert_ready_ok!(spawn(rig.stream.write(&before)).poll());
+        assert_eq!(taken, before.len());
         rig.wire.unblock_writes();
         rig.wire.reset_counts();
         assert_ready_ok!(spawn(rig.stream.close_notify_with(b"bye")).poll());
         assert_eq!(rig.wire.counts().writes, 1);
-        rig.assert_wrote_and_closed(b"goodbye");
+        rig.assert_wrote_and_closed(&[&before[..], b"bye"].concat());
+    }
+}
+
+#[test]
+fn a15_a_buffer_limit_of_the_users_does_not_hold_the_last_data_back() {
+    for case in CASES {
+        let mut rig = Rig::new(case);
+        rig.wire.every_write(Step::Block);
+        assert_ready_ok!(spawn(rig.stream.write(b"what waits to be written")).poll());
+        match &mut rig.stream {
+            TlsStream::Client(tls) => tls.get_mut().1.set_buffer_limit(Some(10)),
+            TlsStream::Server(tls) => tls.get_mut().1.set_buffer_limit(Some(10)),
+        }
+        rig.wire.unblock_writes();
+        assert_ready_ok!(spawn(rig.stream.close_notify_with(b", bye")).poll());
+        rig.assert_wrote_and_closed(b"what waits to be written, bye");
     }
 }
 
@@ -525,7 +554,7 @@ mod early_data {
     use std::{sync::Arc, task::Poll};
 
     use rustls::server::ServerSessionMemoryCache;
-    use tokio_rustls::{TlsConnector, client};
+    use tokio_rustls::TlsConnector;
 
     use super::*;
     use crate::support::{Peer, Scripted, Wire};
@@ -533,7 +562,7 @@ mod early_data {
     const CASE: Case = Case::new(Version::Tls13, Role::Client);
 
     /// A client that has written early data which nobody has answered yet.
-    fn early(accepted: bool, data: &[u8]) -> (client::TlsStream<Scripted>, Wire, Peer, usize) {
+    fn early(accepted: bool, data: &[u8]) -> (TlsStream<Scripted>, Wire, Peer, usize) {
         let mut client = CASE.client_config();
         client.enable_early_data = true;
         let connector = TlsConnector::from(Arc::new(client)).early_data(true);
@@ -565,7 +594,7 @@ mod early_data {
         let config = if accepted { server } else { refusing };
         let peer = Peer(ServerConnection::new(config).unwrap().into());
         let connect = connector.connect(pair::name(), wire.transport());
-        let mut stream = assert_ready_ok!(spawn(connect).poll());
+        let mut stream = TlsStream::from(assert_ready_ok!(spawn(connect).poll()));
         let mut taken = 0;
         while let Poll::Ready(n) = spawn(stream.write(&data[taken..])).poll() {
             match n.unwrap() {
@@ -587,7 +616,7 @@ mod early_data {
     }
 
     /// A call, and whether it waits for the peer.
-    type Call = fn(&mut client::TlsStream<Scripted>) -> Poll<Result<ShutdownState, ShutdownError>>;
+    type Call = fn(&mut TlsStream<Scripted>) -> Poll<Result<ShutdownState, ShutdownError>>;
 
     const CALLS: [Call; 3] = [
         |stream| spawn(stream.close_notify().no_deadline()).poll(),
