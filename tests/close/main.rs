@@ -5,6 +5,8 @@ mod support;
 
 mod bad_input;
 mod cancelling;
+mod drop_in;
+mod errors;
 mod halves;
 mod lingering;
 mod sending;

@@ -9,7 +9,7 @@ use rustls::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsStream, rustls};
-use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task::spawn};
+use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{
     CloseOnDrop, GracefulStream, ShutdownError, ShutdownExt, ShutdownState, tokio_rustls,
 };
@@ -88,6 +88,14 @@ fn a04_a_write_of_nothing_is_write_zero() {
         let error = assert_ready_err!(spawn(rig.stream.shutdown_bidirectional()).poll());
         assert!(matches!(&error, ShutdownError::Send(e) if e.kind() == ErrorKind::WriteZero));
         assert_eq!(rig.wire.counts().writes, 2, "one try a call");
+
+        // Also where a long queue has to make room for the last data.
+        let mut rig = Rig::new(case);
+        rig.wire.every_write(Step::Block);
+        while spawn(rig.stream.write(&[7; 70_000])).poll().is_ready() {}
+        rig.wire.every_write(Step::Zero);
+        let error = assert_ready_err!(spawn(rig.stream.close_notify_with(b"bye")).poll());
+        assert!(matches!(&error, ShutdownError::Send(e) if e.kind() == ErrorKind::WriteZero));
     }
 }
 
@@ -368,17 +376,33 @@ fn a15_the_last_data_and_the_alert_go_out_in_one_write() {
 
 #[test]
 fn a15_a_buffer_limit_of_the_users_does_not_hold_the_last_data_back() {
-    for case in CASES {
+    fn limited(case: Case, queued: &[u8]) -> Rig {
         let mut rig = Rig::new(case);
         rig.wire.every_write(Step::Block);
-        assert_ready_ok!(spawn(rig.stream.write(b"what waits to be written")).poll());
+        assert_ready_ok!(spawn(rig.stream.write(queued)).poll());
         match &mut rig.stream {
             TlsStream::Client(tls) => tls.get_mut().1.set_buffer_limit(Some(10)),
             TlsStream::Server(tls) => tls.get_mut().1.set_buffer_limit(Some(10)),
         }
         rig.wire.unblock_writes();
+        rig
+    }
+
+    for case in CASES {
+        let mut rig = limited(case, b"what waits to be written");
         assert_ready_ok!(spawn(rig.stream.close_notify_with(b", bye")).poll());
         rig.assert_wrote_and_closed(b"what waits to be written, bye");
+
+        // Unless what waits is as long as an alert: then they may have been queued before.
+        let mut rig = limited(case, b"ok");
+        let close = assert_ready!(spawn(rig.stream.close_notify_with(b", bye")).poll());
+        if case.is_tls13() {
+            assert!(matches!(close, Err(ShutdownError::Tls(_))), "{close:?}");
+            assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+            rig.assert_wrote_and_closed(b"ok");
+        } else {
+            rig.assert_wrote_and_closed(b"ok, bye");
+        }
     }
 }
 
@@ -682,5 +706,13 @@ mod early_data {
         wire.at_end(Step::Zero);
         let error = assert_ready_err!(spawn(stream.shutdown_bidirectional()).poll());
         assert!(matches!(&error, ShutdownError::Send(e) if e.kind() == ErrorKind::UnexpectedEof));
+    }
+
+    #[test]
+    fn a10_a_server_that_does_not_speak_tls_in_the_handshake_is_an_error_of_tls() {
+        let (mut stream, wire, _peer, _) = early(true, b"early");
+        wire.feed(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        let error = assert_ready_err!(spawn(stream.shutdown_bidirectional()).poll());
+        assert!(matches!(error, ShutdownError::Tls(_)), "{error:?}");
     }
 }

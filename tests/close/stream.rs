@@ -28,6 +28,26 @@ fn costs_at_most_64_bytes() {
 }
 
 #[test]
+fn it_tells_its_policy() {
+    let mut rig = rig(CASES[0]);
+    assert_eq!(rig.stream.policy(), ClosePolicy::Notify);
+    for policy in [
+        ClosePolicy::Quiet,
+        ClosePolicy::linger(),
+        ClosePolicy::Notify,
+        ClosePolicy::linger(),
+        ClosePolicy::Quiet,
+    ] {
+        rig.stream.set_policy(policy);
+        assert_eq!(rig.stream.policy(), policy);
+    }
+    for quiet in [false, true, false] {
+        rig.stream.set_quiet_shutdown(quiet);
+        assert_eq!(rig.stream.quiet_shutdown(), quiet);
+    }
+}
+
+#[test]
 fn a11_a_write_after_close_notify_is_a_broken_pipe_and_puts_nothing_on_the_wire() {
     for case in CASES {
         let mut rig = rig(case);

@@ -1,6 +1,6 @@
 //! Connections that are no longer HTTP.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -9,17 +9,18 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
 use tokio_rustls::server::TlsStream;
-use tokio_tls_shutdown::{ClosePolicy, layers, tokio_rustls};
+use tokio_tls_shutdown::{ClosePolicy, GracefulAcceptor, GracefulConnector, layers, tokio_rustls};
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
 use crate::{
     servers::{LAYERS, Server, VERSIONS},
-    support::in_time,
+    support::{Case, Role, in_time, pair},
 };
 
 async fn echo_messages(upgrade: WebSocketUpgrade) -> Response {
@@ -124,5 +125,43 @@ async fn f07_an_upgraded_stream_can_be_had_with_another_policy_and_nothing_is_lo
             server.drain(Duration::from_secs(20)).await;
             assert_eq!(tracker.stats().clean, 1, "{layer:?} {}", tracker.stats());
         }
+    }
+}
+
+/// Without the `auto` builder, which wraps the stream once more.
+#[tokio::test]
+async fn f07_it_can_be_had_from_hypers_own_connection_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    for version in VERSIONS {
+        let server = Arc::new(Case::new(version, Role::Server).server_config());
+        let client = Arc::new(Case::new(version, Role::Client).client_config());
+        let acceptor = GracefulAcceptor::new(server).with_policy(ClosePolicy::linger());
+        let serve = async {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let tls = acceptor.accept(tcp).await.unwrap();
+            let app = Router::new().route("/", get(echo_bytes));
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(tls), TowerToHyperService::new(app))
+                .with_upgrades()
+                .await
+                .unwrap();
+        };
+        let ask = async {
+            let tcp = TcpStream::connect(address).await.unwrap();
+            let mut tls = GracefulConnector::new(client)
+                .connect(pair::name(), tcp)
+                .await
+                .unwrap();
+            let request = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
+                upgrade: echo\r\n\r\nright behind the request";
+            tls.write_all(request).await.unwrap();
+            tls.shutdown().await.unwrap();
+            let mut response = Vec::new();
+            tls.read_to_end(&mut response).await.unwrap();
+            response
+        };
+        let ((), response) = in_time("the echo", async { tokio::join!(serve, ask) }).await;
+        assert!(response.ends_with(b"\r\n\r\nright behind the request"));
     }
 }

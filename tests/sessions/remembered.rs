@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::{
     ClientConfig, HandshakeKind, ServerConfig,
-    client::ClientSessionMemoryCache,
+    client::{ClientSessionMemoryCache, Tls12Resumption},
     crypto::{CryptoProvider, ring},
     server::NoServerSessionStorage,
 };
@@ -16,7 +16,7 @@ use tokio_tls_shutdown::{
 
 use crate::{
     site::{Kind, close, meet, resumes, shake_hands},
-    support::pair::identity,
+    support::pair::{identity, name},
 };
 
 fn stores() -> [ClientSessions; 2] {
@@ -101,5 +101,68 @@ async fn a_server_whose_store_keeps_nothing_hands_out_nothing() {
         let (mut client, mut server) = meet(&connector, &acceptor).await;
         close(&mut client, &mut server).await;
         assert_eq!(sessions.stats().received, 0, "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tls12_sessions_are_resumed_in_the_ways_that_the_user_allows() {
+    for (how, by_id, by_ticket) in [
+        (Tls12Resumption::SessionIdOrTickets, true, true),
+        (Tls12Resumption::SessionIdOnly, true, false),
+    ] {
+        for (kind, expected) in [(Kind::Tls12Id, by_id), (Kind::Tls12Ticket, by_ticket)] {
+            let sessions = ClientSessions::in_memory(8).with_tls12_resumption(how);
+            let connector = GracefulConnector::from(kind.client()).with_sessions(sessions);
+            let mut config = kind.server_config();
+            if kind == Kind::Tls12Ticket {
+                config.session_storage = Arc::new(NoServerSessionStorage {});
+            }
+            let acceptor = GracefulAcceptor::from(Arc::new(config));
+            assert!(!resumes(&connector, &acceptor).await);
+            let resumed = resumes(&connector, &acceptor).await;
+            assert_eq!(resumed, expected, "{how:?} {kind:?}");
+        }
+    }
+}
+
+#[cfg(feature = "early-data")]
+#[tokio::test(start_paused = true)]
+async fn early_data_goes_out_where_a_session_allows_it_and_is_closed_behind() {
+    use std::io::Read;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio_tls_shutdown::ShutdownExt;
+
+    let mut config = ClientConfig::clone(&Kind::Tls13Stateful.client());
+    config.enable_early_data = true;
+    let connector = GracefulConnector::new(Arc::new(config))
+        .with_sessions(ClientSessions::in_memory(8))
+        .with_early_data(true);
+    let mut config = Kind::Tls13Stateful.server_config();
+    config.max_early_data_size = 1000;
+    let acceptor = GracefulAcceptor::new(Arc::new(config));
+    for attempt in 0..3 {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let client = async {
+            let mut client = connector.connect(name(), ours).await.unwrap();
+            client.write_all(b"early").await.unwrap();
+            let closed = client.shutdown_bidirectional().await.unwrap();
+            assert!(closed.is_clean());
+            client.get_ref().get_ref().1.is_early_data_accepted()
+        };
+        let server = async {
+            let mut server = acceptor.accept(theirs).await.unwrap();
+            let mut heard = Vec::new();
+            if let Some(mut early) = server.get_mut().get_mut().1.early_data() {
+                early.read_to_end(&mut heard).unwrap();
+            }
+            tokio::io::AsyncReadExt::read_to_end(&mut server, &mut heard)
+                .await
+                .unwrap();
+            server.shutdown().await.unwrap();
+            heard
+        };
+        let (accepted, heard) = tokio::join!(client, server);
+        assert_eq!((accepted, &heard[..]), (attempt > 0, &b"early"[..]));
     }
 }

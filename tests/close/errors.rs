@@ -1,0 +1,100 @@
+//! What an error says once it is an `io::Error`, as most callers see it.
+
+use std::{
+    error::Error,
+    io::{self, ErrorKind},
+};
+
+use tokio_tls_shutdown::{
+    PeerClose, ShutdownError, ShutdownState, is_missing_close_notify, tokio_rustls::rustls,
+};
+
+#[test]
+fn an_io_error_keeps_the_kind_and_the_cause() {
+    let broken = || io::Error::from(ErrorKind::BrokenPipe);
+    let table = [
+        (ShutdownError::Handshaking, ErrorKind::NotConnected, false),
+        (ShutdownError::Send(broken()), ErrorKind::BrokenPipe, true),
+        (ShutdownError::SendTimedOut, ErrorKind::TimedOut, false),
+        (
+            ShutdownError::Receive(broken()),
+            ErrorKind::BrokenPipe,
+            true,
+        ),
+        (
+            ShutdownError::Tls(rustls::Error::DecryptError),
+            ErrorKind::InvalidData,
+            true,
+        ),
+        (
+            ShutdownError::Unclean(PeerClose::Eof),
+            ErrorKind::UnexpectedEof,
+            false,
+        ),
+        (
+            ShutdownError::Unclean(PeerClose::Reset),
+            ErrorKind::ConnectionReset,
+            false,
+        ),
+        (
+            ShutdownError::Unclean(PeerClose::TimedOut),
+            ErrorKind::TimedOut,
+            false,
+        ),
+        (
+            ShutdownError::Unclean(PeerClose::DiscardLimit),
+            ErrorKind::Other,
+            false,
+        ),
+    ];
+    for (error, kind, has_source) in table {
+        let text = error.to_string();
+        assert_eq!(error.source().is_some(), has_source, "{text}");
+        let error = io::Error::from(error);
+        assert_eq!((error.kind(), error.to_string()), (kind, text));
+        let inner = error.get_ref().unwrap();
+        assert!(inner.is::<ShutdownError>());
+    }
+}
+
+#[test]
+fn an_unclean_close_says_how_the_peer_has_ended() {
+    for (peer, word) in [
+        (PeerClose::CloseNotify, "closed with close_notify"),
+        (PeerClose::Eof, "closed the transport without close_notify"),
+        (PeerClose::Reset, "reset"),
+        (PeerClose::TimedOut, "deadline"),
+        (PeerClose::DiscardLimit, "discard limit"),
+        (PeerClose::Assumed, "not waited for"),
+    ] {
+        let text = ShutdownError::Unclean(peer).to_string();
+        assert!(text.contains(word) && text == peer.to_string(), "{text}");
+    }
+}
+
+#[test]
+fn a_missing_close_notify_is_known_through_other_errors() {
+    let missing = || io::Error::from(ShutdownError::Unclean(PeerClose::Eof));
+    assert!(is_missing_close_notify(&missing()));
+    assert!(is_missing_close_notify(&io::Error::other(missing())));
+    for other in [
+        io::Error::from(ErrorKind::UnexpectedEof),
+        io::Error::new(ErrorKind::UnexpectedEof, "early eof"),
+        ShutdownError::Unclean(PeerClose::Reset).into(),
+    ] {
+        assert!(!is_missing_close_notify(&other), "{other:?}");
+    }
+}
+
+#[test]
+fn a_state_prints_as_its_name() {
+    for (state, name) in [
+        (ShutdownState::NONE, "NONE"),
+        (ShutdownState::SENT, "SENT"),
+        (ShutdownState::RECEIVED, "RECEIVED"),
+        (ShutdownState::COMPLETE, "COMPLETE"),
+        (ShutdownState::SENT | ShutdownState::RECEIVED, "COMPLETE"),
+    ] {
+        assert_eq!(format!("{state:?}"), name);
+    }
+}
