@@ -337,7 +337,7 @@ impl Tls<'_> {
             return Ok(0);
         }
         let refused = may_be_queued && accepted == 0 && !last.is_empty();
-        if !refused && accepted < last.len() {
+        if !refused {
             // All of it or nothing, so that a dropped future leaves no half behind. It cannot
             // fail: nothing is written here, and the session has just been found sound.
             let _ = on!(self, c => {

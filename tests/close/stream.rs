@@ -302,6 +302,22 @@ fn a17_a_bad_record_read_after_close_notify_is_an_error_and_writes_nothing() {
 }
 
 #[test]
+fn b20_a_handshake_message_in_more_pieces_than_rustls_holds_ends_a_read_after_close_notify() {
+    for case in CASES {
+        let (mut stream, wire, mut forge) = rig(case).forge();
+        assert_ready_ok!(spawn(stream.close_notify()).poll());
+        wire.feed(&forge.seal(forge::HANDSHAKE, &[4, 0, 0xff, 0]));
+        for _ in 0..5000 {
+            wire.feed(&forge.seal(forge::HANDSHAKE, &[0]));
+        }
+        assert_ready_err!(spawn(stream.read(&mut [0; 4])).poll());
+        let error = assert_ready_err!(spawn(stream.shutdown_bidirectional()).poll());
+        assert!(matches!(error, ShutdownError::Tls(_)), "{error:?}");
+        forge.assert_only_close_notify(&wire.take_outbound());
+    }
+}
+
+#[test]
 fn a17_no_renegotiation_is_never_written_behind_close_notify_by_any_later_call() {
     let case = Case::new(Version::Tls12, Role::Client);
     let (mut stream, wire, mut forge) = rig(case).forge();
@@ -315,6 +331,8 @@ fn a17_no_renegotiation_is_never_written_behind_close_notify_by_any_later_call()
     assert_pending!(spawn(stream.shutdown_bidirectional().no_deadline()).poll());
     assert_ready_ok!(spawn(stream.flush()).poll());
     assert_ready_ok!(spawn(stream.shutdown()).poll());
+    // Nor by whoever has the stream inside.
+    assert_ready_ok!(spawn(stream.into_inner().shutdown()).poll());
     forge.assert_only_close_notify(&wire.take_outbound());
 }
 
