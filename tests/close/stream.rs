@@ -282,22 +282,29 @@ fn reading_goes_on_after_close_notify_by_every_way_to_read() {
 #[test]
 fn a17_a_bad_record_read_after_close_notify_is_an_error_and_writes_nothing() {
     for case in CASES {
-        let (mut stream, wire, mut forge) = rig(case).forge();
-        assert_ready_ok!(spawn(stream.close_notify()).poll());
-        let good = forge.seal(forge::APPLICATION_DATA, b"good");
-        let mut bad = forge.seal(forge::APPLICATION_DATA, b"bad");
-        *bad.last_mut().unwrap() ^= 1;
-        wire.feed(&[good, bad].concat());
-        // What was whole before it is not lost.
-        let mut data = [0; 4];
-        assert_ready_ok!(spawn(stream.read_exact(&mut data)).poll());
-        assert_eq!(&data, b"good");
-        let error = assert_ready_err!(spawn(stream.read(&mut data)).poll());
-        assert_eq!(error.kind(), ErrorKind::InvalidData);
-        let error = assert_ready_err!(spawn(stream.shutdown_bidirectional()).poll());
-        assert!(matches!(error, ShutdownError::Tls(_)), "{error:?}");
-        assert_ready_err!(spawn(stream.shutdown()).poll());
-        forge.assert_only_close_notify(&wire.take_outbound());
+        for buffered in [false, true] {
+            let (mut stream, wire, mut forge) = rig(case).forge();
+            assert_ready_ok!(spawn(stream.close_notify()).poll());
+            let good = forge.seal(forge::APPLICATION_DATA, b"good");
+            let mut bad = forge.seal(forge::APPLICATION_DATA, b"bad");
+            *bad.last_mut().unwrap() ^= 1;
+            wire.feed(&[good, bad].concat());
+            // What was whole before it is not lost.
+            let mut data = vec![0; 4];
+            let error = if buffered {
+                data.clear();
+                assert_ready_err!(spawn(stream.read_until(b'\n', &mut data)).poll())
+            } else {
+                assert_ready_ok!(spawn(stream.read_exact(&mut data)).poll());
+                assert_ready_err!(spawn(stream.read(&mut [0; 4])).poll())
+            };
+            assert_eq!(data, b"good");
+            assert_eq!(error.kind(), ErrorKind::InvalidData);
+            let error = assert_ready_err!(spawn(stream.shutdown_bidirectional()).poll());
+            assert!(matches!(error, ShutdownError::Tls(_)), "{error:?}");
+            assert_ready_err!(spawn(stream.shutdown()).poll());
+            forge.assert_only_close_notify(&wire.take_outbound());
+        }
     }
 }
 
