@@ -228,10 +228,9 @@ impl Tls<'_> {
     /// Processes what was read since the last call.
     #[inline]
     fn process(&mut self) -> Result<IoState, rustls::Error> {
-        match catch_panic(|| on!(self, c => c.process_new_packets())) {
-            Some(result) => result.map_err(tell_unwound),
-            None => Err(tell_unwound(rustls::Error::HandshakeNotComplete)),
-        }
+        catch_panic(|| on!(self, c => c.process_new_packets()))
+            .unwrap_or(Err(rustls::Error::HandshakeNotComplete))
+            .map_err(tell_unwound)
     }
 
     /// Returns the error that ended the session.
@@ -254,6 +253,7 @@ impl Tls<'_> {
 
     #[inline]
     fn status(&mut self) -> Result<Status, rustls::Error> {
+        // It wants to as long as the peer has not closed.
         if !on!(self, c => c.wants_read()) {
             return self.process_status();
         }
@@ -557,8 +557,8 @@ fn tell_unwound(error: rustls::Error) -> rustls::Error {
 }
 
 /// Runs `process`, and returns `None` if rustls panics: with debug assertions where it wants to
-/// send a fatal alert after our close_notify, and without them as [`Tls::status`] has it. Goes with
-/// rustls 0.24.
+/// send a fatal alert after our close_notify, and without them as [`Tls::process_status`] has it.
+/// Goes with rustls 0.24.
 fn catch_panic<T>(process: impl FnOnce() -> T) -> Option<T> {
     // The session marks itself as failed before it unwinds, and is never used again.
     catch_unwind(AssertUnwindSafe(process)).ok()

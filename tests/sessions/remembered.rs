@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::{
     ClientConfig, HandshakeKind, ServerConfig,
-    client::{ClientSessionMemoryCache, Tls12Resumption},
+    client::Tls12Resumption,
     crypto::{CryptoProvider, ring},
     server::NoServerSessionStorage,
 };
@@ -15,16 +15,9 @@ use tokio_tls_shutdown::{
 };
 
 use crate::{
-    site::{Kind, close, meet, resumes, shake_hands},
+    site::{Kind, close, meet, resumes, shake_hands, stores},
     support::pair::{identity, name},
 };
-
-fn stores() -> [ClientSessions; 2] {
-    [
-        ClientSessions::in_memory(8),
-        ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(8))),
-    ]
-}
 
 /// Takes no key share that a client sends unasked.
 fn picky_server() -> ServerConfig {

@@ -1,8 +1,6 @@
 //! Which sessions stay when their connection has ended.
 
-use std::sync::Arc;
-
-use rustls::{client::ClientSessionMemoryCache, server::ServerSessionMemoryCache};
+use rustls::server::ServerSessionMemoryCache;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex},
     net::{TcpListener, TcpStream},
@@ -16,7 +14,7 @@ use tokio_tls_shutdown::{
 use crate::{
     site::{
         ClientStream, KINDS, Kind, ServerStream, close, fail_after_bad_record_from_client,
-        fail_after_bad_record_from_server, meet, resumes, shake_hands, write_bad_record,
+        fail_after_bad_record_from_server, meet, resumes, shake_hands, stores, write_bad_record,
     },
     support::pair::name,
 };
@@ -172,8 +170,7 @@ async fn e01_to_e06_a_client_keeps_what_its_policy_says() {
     for kind in KINDS {
         for retention in RETENTIONS {
             for end in End::ALL {
-                let staged = ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(32)));
-                for sessions in [ClientSessions::in_memory(8), staged] {
+                for sessions in stores() {
                     let sessions = sessions.with_retention(retention);
                     let connector = GracefulConnector::new(kind.client()).with_sessions(sessions);
                     let acceptor = GracefulAcceptor::new(kind.server());
@@ -215,8 +212,7 @@ async fn e01_to_e06_a_server_keeps_what_its_policy_says() {
 #[tokio::test(start_paused = true)]
 async fn e03_a_resumed_tls12_session_dies_with_the_connection_that_used_it() {
     for kind in [Kind::Tls12Id, Kind::Tls12Ticket] {
-        let staged = ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(32)));
-        for sessions in [ClientSessions::in_memory(8), staged] {
+        for sessions in stores() {
             let connector = GracefulConnector::new(kind.client()).with_sessions(sessions);
             let acceptor = GracefulAcceptor::new(kind.server());
             assert!(!resumes(&connector, &acceptor).await);
@@ -264,9 +260,8 @@ async fn e04_a_server_forgets_a_session_whose_resumption_was_dropped() {
 async fn e04_a_client_forgets_a_tls12_session_whose_resumption_was_dropped() {
     for kind in [Kind::Tls12Id, Kind::Tls12Ticket] {
         for retention in RETENTIONS {
-            let staged = ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(32)));
             // The one that it has resumed, and the one that took its place: at once in memory.
-            for (sessions, both) in [(ClientSessions::in_memory(8), 1), (staged, 2)] {
+            for (sessions, both) in stores().into_iter().zip([1, 2]) {
                 let sessions = sessions.with_retention(retention);
                 let connector =
                     GracefulConnector::new(kind.client()).with_sessions(sessions.clone());
@@ -352,8 +347,7 @@ async fn e02_a_client_that_only_writes_resumes_500_times_of_500() {
 #[tokio::test(start_paused = true)]
 async fn sessions_are_usable_when_a_bidirectional_close_has_ended_also_before_the_drop() {
     for kind in KINDS {
-        let staged = ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(32)));
-        for sessions in [ClientSessions::in_memory(8), staged] {
+        for sessions in stores() {
             let connector = GracefulConnector::new(kind.client()).with_sessions(sessions);
             let acceptor = GracefulAcceptor::new(kind.server());
             let (mut client, mut server) = meet(&connector, &acceptor).await;
@@ -366,10 +360,7 @@ async fn sessions_are_usable_when_a_bidirectional_close_has_ended_also_before_th
 #[tokio::test(start_paused = true)]
 async fn e04_what_comes_after_the_stream_was_taken_out_is_not_kept() {
     for kind in KINDS.into_iter().filter(|kind| kind.is_tls13()) {
-        for sessions in [
-            ClientSessions::in_memory(8),
-            ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(8))),
-        ] {
+        for sessions in stores() {
             let connector = GracefulConnector::new(kind.client()).with_sessions(sessions.clone());
             let acceptor = GracefulAcceptor::new(kind.server());
             let (client, mut server) = shake_hands(&connector, &acceptor).await;
@@ -387,10 +378,7 @@ async fn e04_what_comes_after_the_stream_was_taken_out_is_not_kept() {
 #[tokio::test(start_paused = true)]
 async fn e04_a_session_stays_that_was_offered_to_a_server_which_never_answers() {
     for kind in KINDS.into_iter().filter(|kind| !kind.is_tls13()) {
-        for sessions in [
-            ClientSessions::in_memory(8),
-            ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(8))),
-        ] {
+        for sessions in stores() {
             let connector = GracefulConnector::new(kind.client()).with_sessions(sessions.clone());
             let acceptor = GracefulAcceptor::new(kind.server());
             resumes(&connector, &acceptor).await;

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use rustls::{ClientConfig, HandshakeKind, ServerConfig, crypto::ring};
+use rustls::{
+    ClientConfig, HandshakeKind, ServerConfig, client::ClientSessionMemoryCache, crypto::ring,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio_tls_shutdown::{
     GracefulAcceptor, GracefulConnector, GracefulStream, HandshakeError, ShutdownExt,
+    resumption::ClientSessions,
     tokio_rustls::{client, rustls, server},
 };
 
@@ -63,6 +66,14 @@ impl Kind {
     pub(crate) fn server(self) -> Arc<ServerConfig> {
         Arc::new(self.server_config())
     }
+}
+
+/// One of each kind.
+pub(crate) fn stores() -> [ClientSessions; 2] {
+    [
+        ClientSessions::in_memory(8),
+        ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(32))),
+    ]
 }
 
 /// Shakes hands and exchanges one byte each way, so that the client has read its tickets.
