@@ -16,7 +16,7 @@ use http_body_util::channel::Channel;
 use hyper::body::Bytes;
 use support::server::{self, Args};
 use tokio::time::sleep;
-use tokio_tls_shutdown::{CloseTracker, GracefulAcceptor, layers::axum_server::Acceptor};
+use tokio_tls_shutdown::{CloseTracker, GracefulAcceptor, integrations::axum_server::Acceptor};
 
 const DEADLINE: Duration = Duration::from_secs(2);
 

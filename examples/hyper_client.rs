@@ -21,8 +21,8 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use support::server;
 use tokio::net::TcpListener;
 use tokio_tls_shutdown::{
-    ClosePolicy, CloseTracker, GracefulAcceptor, GracefulConnector, layers::hyper::HttpsConnector,
-    tokio_rustls::rustls,
+    ClosePolicy, CloseTracker, GracefulAcceptor, GracefulConnector,
+    integrations::hyper::HttpsConnector, tokio_rustls::rustls,
 };
 
 /// Fetches a URL three times over one connection.

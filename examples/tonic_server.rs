@@ -14,7 +14,7 @@ use support::server::{self, Args};
 use tls_listener::TlsListener;
 use tokio::sync::oneshot;
 use tokio_tls_shutdown::{
-    CloseTracker, GracefulAcceptor, GracefulConnector, layers::hyper::HttpsConnector,
+    CloseTracker, GracefulAcceptor, GracefulConnector, integrations::hyper::HttpsConnector,
 };
 use tonic::transport::Server;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};

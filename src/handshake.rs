@@ -1,5 +1,8 @@
 //! A handshake that ends in a `GracefulStream`: bounded in time, with typed errors.
 
+pub(crate) mod acceptor;
+pub(crate) mod connector;
+
 use std::{
     error::Error,
     fmt,
@@ -14,12 +17,12 @@ use std::{
 use pin_project_lite::pin_project;
 
 use crate::{
-    account::{Account, Ledger, Role},
-    deadline::Deadline,
-    observe,
+    backend::rustls::Session,
+    close::deadline::Deadline,
     policy::ClosePolicy,
-    session::Session,
     stream::GracefulStream,
+    tracker::observe,
+    tracker::record::{Account, Ledger, Role},
     tracker::{CloseTracker, Side},
 };
 
@@ -71,9 +74,9 @@ impl Terms {
 /// The settings that connector and acceptor have in common.
 macro_rules! terms {
     () => {
-        /// Sets what `shutdown()` does on the streams, in the [layers](crate::layers) too.
+        /// Sets what `shutdown()` does on the streams, in the [integrations](crate::integrations) too.
         ///
-        /// [`ClosePolicy::Notify`](crate::ClosePolicy::Notify) unless set; in the layers
+        /// [`ClosePolicy::Notify`](crate::ClosePolicy::Notify) unless set; in the integrations
         /// [`ClosePolicy::linger`](crate::ClosePolicy::linger).
         #[must_use]
         pub fn with_policy(mut self, policy: $crate::ClosePolicy) -> Self {

@@ -43,7 +43,7 @@
 //! | go on in plaintext on the same transport | [`RecordAligned`], [`GracefulStream::into_transport`] |
 //! | keep good sessions and throw away bad ones | [`GracefulConnector`], [`GracefulAcceptor`], [`resumption`] |
 //! | count open streams, wait for them, end the stragglers | [`CloseTracker`] |
-//! | serve with hyper, axum or tonic, or be a client with hyper-util | [`layers`] |
+//! | serve with hyper, axum or tonic, or be a client with hyper-util | [`integrations`] |
 //! | close from `Drop`, knowing what that means | [`CloseOnDrop`] |
 //! | tell a missing close_notify from other errors | [`is_missing_close_notify`] |
 //!
@@ -71,7 +71,7 @@
 //! `Drop` unless you ask for [`CloseOnDrop`], and chooses no crypto provider: the features `ring`,
 //! `aws-lc-rs`, `tls12` and `early-data` only forward to tokio-rustls. `session-cache` adds
 //! `ClientSessions::in_memory`, `tracing` and `metrics` tell of each close, and each of the
-//! [`layers`] has its own. No feature is on by default.
+//! [`integrations`] has its own. No feature is on by default.
 //!
 //! # Telling of each close
 //!
@@ -100,45 +100,34 @@
 
 pub use tokio_rustls;
 
-mod accept;
-mod account;
-mod bidirectional;
-mod call;
-mod close_notify;
-mod close_on_drop;
-mod connect;
-mod deadline;
-mod drive;
+mod backend;
+mod close;
 mod error;
-mod ext;
-mod framing;
-mod handle;
 mod handshake;
-pub mod layers;
-mod linger;
-mod machine;
-mod observe;
+pub mod integrations;
 mod outcome;
 mod policy;
-mod record;
 pub mod resumption;
-mod session;
+mod shutdown_ext;
 mod stream;
 #[cfg(feature = "session-cache")]
 mod sync;
 mod tracker;
 
-pub use accept::{Accept, GracefulAcceptor};
-pub use bidirectional::ShutdownBidirectional;
-pub use close_notify::CloseNotify;
-pub use close_on_drop::CloseOnDrop;
-pub use connect::{Connect, GracefulConnector};
-pub use drive::CloseProgress;
+pub use close::{
+    close_notify::CloseNotify, progress::CloseProgress,
+    shutdown_bidirectional::ShutdownBidirectional,
+};
 pub use error::{ShutdownError, is_missing_close_notify};
-pub use ext::ShutdownExt;
-pub use handshake::HandshakeError;
+pub use handshake::{
+    HandshakeError,
+    acceptor::{Accept, GracefulAcceptor},
+    connector::{Connect, GracefulConnector},
+};
 pub use outcome::{Closed, PeerClose, ShutdownState};
 pub use policy::ClosePolicy;
-pub use record::RecordAligned;
-pub use stream::{GracefulStream, NotComplete};
+pub use shutdown_ext::ShutdownExt;
+pub use stream::{
+    GracefulStream, NotComplete, close_on_drop::CloseOnDrop, record_aligned::RecordAligned,
+};
 pub use tracker::{CloseStats, CloseTracker, DrainReport};

@@ -74,7 +74,7 @@ mod stats;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::account::End;
+use crate::tracker::record::End;
 
 pub use client::ClientSessions;
 pub use server::ServerSessions;

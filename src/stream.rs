@@ -1,5 +1,11 @@
 //! `GracefulStream`: a TLS stream that knows whether it is closed.
 
+pub(crate) mod close_on_drop;
+pub(crate) mod framing;
+mod handle;
+pub(crate) mod linger;
+pub(crate) mod record_aligned;
+
 use std::{
     io::{self, IoSlice},
     pin::Pin,
@@ -9,17 +15,17 @@ use std::{
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
-    account::{Account, Role},
-    drive::{CloseProgress, Memory},
+    backend::rustls::{Discarded, ReadError, Session, Split, Status},
+    close::machine::Goal,
+    close::progress::{CloseProgress, Memory},
     error::ShutdownError,
-    framing::Framing,
-    linger::{Bounds, Linger},
-    machine::Goal,
-    observe,
     outcome::{Closed, PeerClose, ShutdownState},
     policy::ClosePolicy,
-    record::RecordAligned,
-    session::{Discarded, ReadError, Session, Split, Status},
+    stream::framing::Framing,
+    stream::linger::{Bounds, Linger},
+    stream::record_aligned::RecordAligned,
+    tracker::observe,
+    tracker::record::{Account, Role},
     tracker::{CloseTracker, Side},
 };
 

@@ -1,5 +1,8 @@
 //! `CloseTracker`: which streams are open, how the others have ended, and an end for all.
 
+pub(crate) mod observe;
+pub(crate) mod record;
+
 use std::{
     collections::HashMap,
     fmt,
@@ -13,7 +16,7 @@ use std::{
 
 use tokio::{sync::Notify, time::timeout};
 
-use crate::{account::Outcome, outcome::PeerClose};
+use crate::{outcome::PeerClose, tracker::record::Outcome};
 
 /// How long the tasks of streams that were ended have to drop them.
 const GRACE: Duration = Duration::from_secs(1);

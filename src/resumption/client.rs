@@ -7,7 +7,7 @@ use rustls::client::{ClientSessionStore, Resumption, Tls12Resumption};
 #[cfg(feature = "session-cache")]
 use super::memory::Memory;
 use super::{Retention, SessionStats, staged::Staged, stats::Counters};
-use crate::account::Ledger;
+use crate::tracker::record::Ledger;
 
 /// The sessions that a client can resume, shared by all of its connections.
 ///

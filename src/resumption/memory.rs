@@ -21,8 +21,8 @@ use super::{
     stats::{Counters, SessionStats},
 };
 use crate::{
-    account::{End, Ledger},
     sync::{Mutex, MutexGuard},
+    tracker::record::{End, Ledger},
 };
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::{
 use rustls::server::StoresServerSessions;
 
 use super::{Retention, guarded};
-use crate::account::{End, Ledger};
+use crate::tracker::record::{End, Ledger};
 
 /// The sessions that the clients of a server can resume: TLS 1.2 session ids and TLS 1.3 stateful
 /// tickets.

@@ -13,7 +13,7 @@ use rustls::{
 };
 
 use super::{MAX_TICKETS, Retention, guarded, stats::Counters};
-use crate::account::{End, Ledger};
+use crate::tracker::record::{End, Ledger};
 
 pub(super) struct Staged {
     store: Arc<dyn ClientSessionStore>,

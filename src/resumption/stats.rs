@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::account::End;
+use crate::tracker::record::End;
 
 /// What has become of the sessions of a [`ClientSessions`](super::ClientSessions) so far.
 ///

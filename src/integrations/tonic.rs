@@ -1,0 +1,46 @@
+//! tonic.
+
+use ::tonic::transport::server::{Connected, TlsConnectInfo};
+use tokio_rustls::server::TlsStream;
+
+use crate::stream::GracefulStream;
+
+/// Tells tonic's services who the client is: what tonic's own TLS tells them.
+///
+/// `Request::remote_addr` and `Request::peer_certs` work as they do there. For that, the feature
+/// `tonic` turns on `tls-native-roots` of tonic, the one TLS feature of its that brings neither
+/// certificates nor a crypto provider. It lets tokio-rustls speak TLS 1.2 too; the
+/// [`ServerConfig`](rustls::ServerConfig) says whether it does.
+///
+/// Put `h2` in its [`alpn_protocols`](rustls::ServerConfig::alpn_protocols). tonic drops a
+/// connection right after `shutdown()`, as hyper does: a
+/// [`TlsListener`](https://docs.rs/tls-listener) gives streams that linger, and an acceptor of your
+/// own loop wants [`ClosePolicy::linger`](crate::ClosePolicy::linger).
+///
+/// For a client, give `with_origin` of the generated code a client of hyper-util with
+/// `integrations::hyper::HttpsConnector`.
+///
+/// ```no_run
+/// use tls_listener::TlsListener;
+/// use tokio::net::TcpListener;
+/// use tokio_tls_shutdown::GracefulAcceptor;
+/// use tonic::transport::{Server, server::Router};
+///
+/// async fn serve(
+///     services: Router,
+///     acceptor: GracefulAcceptor,
+///     stop: impl Future<Output = ()>,
+/// ) -> Result<(), Box<dyn std::error::Error>> {
+///     let tcp = TcpListener::bind("[::]:443").await?;
+///     let incoming = TlsListener::new(acceptor, tcp).connections();
+///     Ok(services.serve_with_incoming_shutdown(incoming, stop).await?)
+/// }
+/// ```
+#[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
+impl<IO: Connected> Connected for GracefulStream<TlsStream<IO>> {
+    type ConnectInfo = TlsConnectInfo<IO::ConnectInfo>;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.get_ref().connect_info()
+    }
+}

@@ -1,0 +1,132 @@
+//! `CloseOnDrop`: the opt-in to a close_notify that nobody has asked for.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    thread,
+};
+
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::{backend::rustls::Session, close::machine::Goal, close::progress::CloseProgress};
+
+/// A TLS stream that sends close_notify when it is dropped.
+///
+/// One attempt that does not block: what the transport takes at once is sent, the rest is not.
+/// Nothing is spawned, no runtime is needed, and nothing is read. The transport is dropped right
+/// after it, so all that is said under [`ClosePolicy::Linger`](crate::ClosePolicy::Linger) of
+/// unread bytes and RST holds: where the last bytes matter, close and await.
+///
+/// Nothing is sent if the stream was closed before, during a panic, or after
+/// [`disarm`](Self::disarm).
+///
+/// # Why it is not the default
+///
+/// For a peer, close_notify says: this is all that I had to say. A task that is cancelled in the
+/// middle of an answer has not said all, and where the end of the connection is the end of the
+/// message (HTTP/1.0, FTP data), the answer would look whole. Use it only for protocols whose
+/// messages say themselves where they end.
+///
+/// ```
+/// use tokio::{io::AsyncWriteExt, net::TcpStream};
+/// use tokio_tls_shutdown::{CloseOnDrop, tokio_rustls::client::TlsStream};
+///
+/// async fn one_request(tls: TlsStream<TcpStream>) -> std::io::Result<()> {
+///     let mut tls = CloseOnDrop::new(tls);
+///     tls.write_all(b"PING\r\n").await?;
+///     Ok(()) // close_notify goes out here, and where `?` returns
+/// }
+/// ```
+#[derive(Debug)]
+pub struct CloseOnDrop<S: Session> {
+    stream: S,
+    armed: bool,
+}
+
+impl<S: Session> CloseOnDrop<S> {
+    /// Wraps a TLS stream.
+    #[must_use]
+    pub const fn new(stream: S) -> Self {
+        Self {
+            stream,
+            armed: true,
+        }
+    }
+
+    /// Returns the stream inside.
+    #[must_use]
+    pub const fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// Returns the stream inside.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// Drops the stream without close_notify from now on.
+    pub const fn disarm(&mut self) {
+        self.armed = false;
+    }
+}
+
+impl<S: Session> Drop for CloseOnDrop<S> {
+    fn drop(&mut self) {
+        if self.armed && !thread::panicking() {
+            let mut cx = Context::from_waker(Waker::noop());
+            // Nobody is left to hear of a failure.
+            let _ = CloseProgress::new().poll(&mut cx, &mut self.stream, Goal::Notify, &[]);
+        }
+    }
+}
+
+impl<S: Session + AsyncRead + Unpin> AsyncRead for CloseOnDrop<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        AsyncRead::poll_read(Pin::new(&mut self.get_mut().stream), cx, buf)
+    }
+}
+
+impl<S: Session + AsyncBufRead + Unpin> AsyncBufRead for CloseOnDrop<S> {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        Pin::new(&mut self.get_mut().stream).poll_fill_buf(cx)
+    }
+
+    fn consume(self: Pin<&mut Self>, amount: usize) {
+        AsyncBufRead::consume(Pin::new(&mut self.get_mut().stream), amount);
+    }
+}
+
+impl<S: Session + AsyncWrite + Unpin> AsyncWrite for CloseOnDrop<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        AsyncWrite::poll_write(Pin::new(&mut self.get_mut().stream), cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncWrite::poll_flush(Pin::new(&mut self.get_mut().stream), cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncWrite::poll_shutdown(Pin::new(&mut self.get_mut().stream), cx)
+    }
+}

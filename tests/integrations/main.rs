@@ -1,0 +1,22 @@
+//! The integrations under the HTTP crates: real servers and clients of theirs over loopback.
+#![cfg(all(
+    feature = "axum-server",
+    feature = "hyper",
+    feature = "tls-listener",
+    feature = "tonic"
+))]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod chromium;
+mod clients;
+mod curl;
+mod cut_off;
+mod drain;
+mod goaway;
+mod grpc;
+mod pool;
+mod servers;
+mod upgrades;

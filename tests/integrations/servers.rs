@@ -1,0 +1,185 @@
+//! One application on each layer.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, serve::ListenerExt};
+use axum_server::{Handle, accept::NoDelayAcceptor};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tls_listener::TlsListener;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    task::JoinHandle,
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream, rustls::ServerConfig};
+use tokio_tls_shutdown::{
+    ClosePolicy, CloseTracker, DrainReport, GracefulAcceptor, integrations::axum_server::Acceptor,
+    tokio_rustls,
+};
+
+use crate::support::{Case, Role, Version, in_time, pair};
+
+pub(crate) const VERSIONS: [Version; 2] = [Version::Tls12, Version::Tls13];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layer {
+    /// hyper with tokio-rustls alone.
+    Plain,
+    Hyper,
+    /// `axum::serve` on tls-listener.
+    TlsListener,
+    AxumServer,
+}
+
+/// All but the plain one.
+pub(crate) const LAYERS: [Layer; 3] = [Layer::Hyper, Layer::TlsListener, Layer::AxumServer];
+
+/// A server that runs.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) tracker: CloseTracker,
+    version: Version,
+    stop: Arc<Notify>,
+    served: JoinHandle<io::Result<()>>,
+}
+
+impl Server {
+    pub(crate) async fn start(layer: Layer, version: Version, app: Router) -> Self {
+        Self::start_with(layer, version, |_| app).await
+    }
+
+    /// The application is made with what stops the server.
+    pub(crate) async fn start_with(
+        layer: Layer,
+        version: Version,
+        app: impl FnOnce(Arc<Notify>) -> Router,
+    ) -> Self {
+        let mut config = Case::new(version, Role::Server).server_config();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let config = Arc::new(config);
+        let tracker = CloseTracker::new();
+        let stop = Arc::new(Notify::new());
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self {
+            address: tcp.local_addr().unwrap(),
+            version,
+            served: serve(
+                layer,
+                tcp,
+                config,
+                &tracker,
+                app(stop.clone()),
+                stop.clone(),
+            ),
+            tracker,
+            stop,
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    /// Stops it, waits for its connections, and for the server itself.
+    pub(crate) async fn drain(self, deadline: Duration) -> DrainReport {
+        self.stop();
+        let report = self.tracker.drain(deadline).await;
+        in_time("the server", self.served).await.unwrap().unwrap();
+        report
+    }
+
+    /// Connects a client that speaks `alpn`.
+    pub(crate) async fn connect(&self, alpn: &str) -> TlsStream<TcpStream> {
+        let mut config = Case::new(self.version, Role::Client).client_config();
+        config.alpn_protocols = vec![alpn.into()];
+        let connector = TlsConnector::from(Arc::new(config));
+        let tls = connector.connect(pair::name(), self.tcp().await);
+        in_time("the handshake", tls).await.unwrap()
+    }
+
+    pub(crate) async fn tcp(&self) -> TcpStream {
+        let tcp = TcpStream::connect(self.address).await.unwrap();
+        tcp.set_nodelay(true).unwrap();
+        tcp
+    }
+}
+
+fn serve(
+    layer: Layer,
+    tcp: TcpListener,
+    config: Arc<ServerConfig>,
+    tracker: &CloseTracker,
+    app: Router,
+    stop: Arc<Notify>,
+) -> JoinHandle<io::Result<()>> {
+    let acceptor = GracefulAcceptor::new(config.clone()).with_tracker(tracker);
+    match layer {
+        Layer::Plain => {
+            let acceptor = TlsAcceptor::from(config);
+            tokio::spawn(hyper(tcp, move |tcp| acceptor.accept(tcp), app, stop))
+        }
+        Layer::Hyper => {
+            let acceptor = acceptor.with_policy(ClosePolicy::linger());
+            let accept = move |tcp| {
+                let accept = acceptor.accept(tcp);
+                async { Ok(accept.await?) }
+            };
+            tokio::spawn(hyper(tcp, accept, app, stop))
+        }
+        Layer::TlsListener => {
+            let listener = TlsListener::new(acceptor, tcp)
+                .tap_io(|tls| tls.get_ref().get_ref().0.set_nodelay(true).unwrap());
+            let stop = async move { stop.notified().await };
+            let serve = axum::serve(listener, app).with_graceful_shutdown(stop);
+            tokio::spawn(serve.into_future())
+        }
+        Layer::AxumServer => {
+            let handle = Handle::new();
+            let server = axum_server::from_tcp(tcp.into_std().unwrap())
+                .unwrap()
+                .acceptor(Acceptor::new(acceptor).over(NoDelayAcceptor::new()))
+                .handle(handle.clone());
+            tokio::spawn(async move {
+                stop.notified().await;
+                handle.graceful_shutdown(None);
+            });
+            tokio::spawn(server.serve(app.into_make_service()))
+        }
+    }
+}
+
+async fn hyper<S, F>(
+    tcp: TcpListener,
+    accept: impl Fn(TcpStream) -> F,
+    app: Router,
+    stop: Arc<Notify>,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = io::Result<S>> + Send + 'static,
+{
+    let graceful = GracefulShutdown::new();
+    loop {
+        let (io, _) = tokio::select! {
+            accepted = tcp.accept() => accepted?,
+            () = stop.notified() => break,
+        };
+        io.set_nodelay(true)?;
+        let (accept, watcher) = (accept(io), graceful.watcher());
+        let service = TowerToHyperService::new(app.clone());
+        tokio::spawn(async move {
+            let io = TokioIo::new(accept.await?);
+            let http = auto::Builder::new(TokioExecutor::new());
+            let connection = http.serve_connection_with_upgrades(io, service);
+            watcher.watch(connection.into_owned()).await
+        });
+    }
+    drop(tcp);
+    graceful.shutdown().await;
+    Ok(())
+}
