@@ -19,10 +19,11 @@ use pin_project_lite::pin_project;
 use crate::{
     backend::rustls::Session,
     close::deadline::Deadline,
+    event::{Observer, Role},
     policy::ClosePolicy,
     stream::GracefulStream,
     tracker::observe,
-    tracker::record::{Account, Ledger, Role},
+    tracker::record::Account,
     tracker::{CloseTracker, Side},
 };
 
@@ -52,7 +53,7 @@ impl Terms {
         &self,
         role: Role,
         inner: F,
-        ledger: Option<Arc<dyn Ledger>>,
+        ledger: Option<Arc<dyn Observer>>,
     ) -> Handshake<F> {
         let wanted = ledger.is_some() || self.tracker.is_some() || observe::WANTED;
         let mut account = wanted.then(|| Account::new(role));

@@ -103,6 +103,7 @@ pub use tokio_rustls;
 mod backend;
 mod close;
 mod error;
+mod event;
 mod handshake;
 pub mod integrations;
 mod outcome;

@@ -74,7 +74,7 @@ mod stats;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::tracker::record::End;
+use crate::event::SessionOutcome;
 
 pub use client::ClientSessions;
 pub use server::ServerSessions;
@@ -109,11 +109,11 @@ pub enum Retention {
 }
 
 impl Retention {
-    fn keeps(self, end: End) -> bool {
+    fn keeps(self, end: SessionOutcome) -> bool {
         match end {
-            End::Closed => true,
-            End::Dropped => self != Self::CleanClose,
-            End::Failed => self == Self::Always,
+            SessionOutcome::Closed => true,
+            SessionOutcome::Dropped => self != Self::CleanClose,
+            SessionOutcome::Failed => self == Self::Always,
         }
     }
 }

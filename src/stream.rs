@@ -19,13 +19,14 @@ use crate::{
     close::machine::Goal,
     close::progress::{CloseProgress, Memory},
     error::ShutdownError,
+    event::Role,
     outcome::{Closed, PeerClose, ShutdownState},
     policy::ClosePolicy,
     stream::framing::Framing,
     stream::linger::{Bounds, Linger},
     stream::record_aligned::RecordAligned,
     tracker::observe,
-    tracker::record::{Account, Role},
+    tracker::record::Account,
     tracker::{CloseTracker, Side},
 };
 

@@ -16,8 +16,9 @@ use tokio_rustls::{TlsStream, client, server};
 
 use crate::{
     close::progress::Memory,
+    event::Role,
     stream::framing::{BadRecord, Framing, Rules},
-    tracker::record::{Account, Role},
+    tracker::record::Account,
 };
 
 macro_rules! on {

@@ -10,9 +10,9 @@ use tokio_rustls::{
 };
 
 use crate::{
+    event::{Observer, Role},
     handshake::{Terms, handshake_future, terms},
     resumption::ServerSessions,
-    tracker::record::{Ledger, Role},
 };
 
 /// Makes [`GracefulStream`](crate::GracefulStream)s of a server: a configuration, the sessions
@@ -136,7 +136,7 @@ impl GracefulAcceptor {
     fn shake_hands<IO>(
         &self,
         accept: tokio_rustls::Accept<IO>,
-        ledger: Option<Arc<dyn Ledger>>,
+        ledger: Option<Arc<dyn Observer>>,
     ) -> Accept<IO> {
         let handshake = self.terms.handshake(Role::Server, accept, ledger);
         Accept { handshake }
@@ -150,7 +150,7 @@ impl GracefulAcceptor {
     }
 
     /// Opens a connection: the configuration for it, and the ledger of its sessions.
-    fn open(&self, config: &Arc<ServerConfig>) -> (Arc<ServerConfig>, Option<Arc<dyn Ledger>>) {
+    fn open(&self, config: &Arc<ServerConfig>) -> (Arc<ServerConfig>, Option<Arc<dyn Observer>>) {
         match &self.sessions {
             None => (Arc::clone(config), None),
             Some(sessions) => {

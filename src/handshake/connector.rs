@@ -7,9 +7,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
+    event::Role,
     handshake::{Terms, handshake_future, terms},
     resumption::ClientSessions,
-    tracker::record::Role,
 };
 
 /// Makes [`GracefulStream`](crate::GracefulStream)s of a client: a configuration, the sessions to

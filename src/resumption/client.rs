@@ -7,7 +7,7 @@ use rustls::client::{ClientSessionStore, Resumption, Tls12Resumption};
 #[cfg(feature = "session-cache")]
 use super::memory::Memory;
 use super::{Retention, SessionStats, staged::Staged, stats::Counters};
-use crate::tracker::record::Ledger;
+use crate::event::Observer;
 
 /// The sessions that a client can resume, shared by all of its connections.
 ///
@@ -111,7 +111,7 @@ impl ClientSessions {
     }
 
     /// Opens a connection: a store for rustls that knows it, and the ledger that ends it.
-    pub(crate) fn open(&self) -> (Resumption, Arc<dyn Ledger>) {
+    pub(crate) fn open(&self) -> (Resumption, Arc<dyn Observer>) {
         match &self.store {
             #[cfg(feature = "session-cache")]
             Store::Memory(memory) => self.resumption(memory.open(self.retention)),
@@ -122,9 +122,9 @@ impl ClientSessions {
         }
     }
 
-    fn resumption<C>(&self, connection: C) -> (Resumption, Arc<dyn Ledger>)
+    fn resumption<C>(&self, connection: C) -> (Resumption, Arc<dyn Observer>)
     where
-        C: ClientSessionStore + Ledger + 'static,
+        C: ClientSessionStore + Observer + 'static,
     {
         let connection = Arc::new(connection);
         let store: Arc<dyn ClientSessionStore> = Arc::<C>::clone(&connection);

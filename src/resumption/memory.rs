@@ -21,8 +21,8 @@ use super::{
     stats::{Counters, SessionStats},
 };
 use crate::{
+    event::{Event, Observer, SessionOutcome},
     sync::{Mutex, MutexGuard},
-    tracker::record::{End, Ledger},
 };
 
 #[cfg(test)]
@@ -229,14 +229,14 @@ impl<T, S> Connection<T, S> {
     }
 
     /// Evicts what this connection has brought or used, and nothing else.
-    fn evict(&self, end: End) {
+    fn evict(&self, end: SessionOutcome) {
         self.evicted.store(true, Ordering::Relaxed);
         let answers = lock(&self.answers_for);
         let Some(answers) = &*answers else {
             return;
         };
         // A handshake that came to nothing says nothing of the session that it has offered.
-        let uses = (answers.offers).filter(|_| answers.resumed || end == End::Failed);
+        let uses = (answers.offers).filter(|_| answers.resumed || end == SessionOutcome::Failed);
         let mut cache = lock(&self.cache);
         let Some(server) = cache.servers.peek_mut(&answers.name) else {
             return;
@@ -259,7 +259,16 @@ impl<T, S> fmt::Debug for Connection<T, S> {
     }
 }
 
-impl<T: Send, S: Send> Ledger for Connection<T, S> {
+impl<T: Send, S: Send> Observer for Connection<T, S> {
+    fn on_event(&self, event: Event) {
+        match event {
+            Event::Resumed => self.resumed(),
+            Event::Ended(end) => self.end(end),
+        }
+    }
+}
+
+impl<T, S> Connection<T, S> {
     fn resumed(&self) {
         self.counters.resumed();
         if let Some(answers) = &mut *lock(&self.answers_for) {
@@ -267,7 +276,7 @@ impl<T: Send, S: Send> Ledger for Connection<T, S> {
         }
     }
 
-    fn end(&self, end: End) {
+    fn end(&self, end: SessionOutcome) {
         if !self.retention.keeps(end) {
             self.evict(end);
         }

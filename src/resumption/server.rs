@@ -8,7 +8,7 @@ use std::{
 use rustls::server::StoresServerSessions;
 
 use super::{Retention, guarded};
-use crate::tracker::record::{End, Ledger};
+use crate::event::{Event, Observer, SessionOutcome};
 
 /// The sessions that the clients of a server can resume: TLS 1.2 session ids and TLS 1.3 stateful
 /// tickets.
@@ -56,7 +56,7 @@ impl ServerSessions {
     }
 
     /// Opens a connection: a store for rustls that knows it, and the ledger that ends it.
-    pub(crate) fn open(&self) -> (Arc<dyn StoresServerSessions>, Arc<dyn Ledger>) {
+    pub(crate) fn open(&self) -> (Arc<dyn StoresServerSessions>, Arc<dyn Observer>) {
         let connection = Arc::new(Connection {
             store: Arc::clone(&self.store),
             retention: self.retention,
@@ -95,18 +95,27 @@ impl fmt::Debug for Connection {
     }
 }
 
-impl Ledger for Connection {
+impl Observer for Connection {
+    fn on_event(&self, event: Event) {
+        match event {
+            Event::Resumed => self.resumed(),
+            Event::Ended(end) => self.end(end),
+        }
+    }
+}
+
+impl Connection {
     fn resumed(&self) {
         let Keys { ours, offered } = &mut *self.keys();
         ours.append(offered);
     }
 
-    fn end(&self, end: End) {
+    fn end(&self, end: SessionOutcome) {
         if self.retention.keeps(end) {
             return;
         }
         let Keys { mut ours, offered } = mem::take(&mut *self.keys());
-        if end == End::Failed {
+        if end == SessionOutcome::Failed {
             ours.extend(offered);
         }
         for key in ours {

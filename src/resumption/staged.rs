@@ -13,7 +13,7 @@ use rustls::{
 };
 
 use super::{MAX_TICKETS, Retention, guarded, stats::Counters};
-use crate::tracker::record::{End, Ledger};
+use crate::event::{Event, Observer, SessionOutcome};
 
 pub(super) struct Staged {
     store: Arc<dyn ClientSessionStore>,
@@ -95,11 +95,11 @@ impl Staged {
         }
     }
 
-    fn evict(&self, end: End) {
+    fn evict(&self, end: SessionOutcome) {
         let held = self.take(false);
         let mut evicted = held.len();
         // A handshake that came to nothing says nothing of the session that it has offered.
-        let offered = held.offers.filter(|_| end == End::Failed);
+        let offered = held.offers.filter(|_| end == SessionOutcome::Failed);
         if let Some(name) = held.answers_for.or(offered) {
             guarded(|| self.store.remove_tls12_session(&name));
             evicted += 1;
@@ -115,7 +115,16 @@ impl fmt::Debug for Staged {
     }
 }
 
-impl Ledger for Staged {
+impl Observer for Staged {
+    fn on_event(&self, event: Event) {
+        match event {
+            Event::Resumed => self.resumed(),
+            Event::Ended(end) => self.end(end),
+        }
+    }
+}
+
+impl Staged {
     fn resumed(&self) {
         self.counters.resumed();
         let mut held = self.held();
@@ -124,7 +133,7 @@ impl Ledger for Staged {
         }
     }
 
-    fn end(&self, end: End) {
+    fn end(&self, end: SessionOutcome) {
         match self.retention.keeps(end) {
             true => self.publish(),
             false => self.evict(end),

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::tracker::record::End;
+use crate::event::SessionOutcome;
 
 /// What has become of the sessions of a [`ClientSessions`](super::ClientSessions) so far.
 ///
@@ -78,11 +78,11 @@ impl Counters {
         add(&self.evicted_full, n);
     }
 
-    pub(super) fn evicted(&self, n: usize, end: End) {
+    pub(super) fn evicted(&self, n: usize, end: SessionOutcome) {
         match end {
-            End::Failed => add(&self.evicted_failed, n),
-            End::Dropped => add(&self.evicted_dropped, n),
-            End::Closed => {}
+            SessionOutcome::Failed => add(&self.evicted_failed, n),
+            SessionOutcome::Dropped => add(&self.evicted_dropped, n),
+            SessionOutcome::Closed => {}
         }
     }
 

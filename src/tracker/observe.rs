@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::tracker::record::{Outcome, Role};
+use crate::{event::Role, tracker::record::Outcome};
 
 /// Whether anybody asks.
 pub(crate) const WANTED: bool = cfg!(any(feature = "tracing", feature = "metrics"));

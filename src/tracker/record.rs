@@ -1,7 +1,7 @@
 //! The account of one connection: what is known of its end, and who is told.
 
 use std::{
-    fmt, io,
+    io,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -10,39 +10,13 @@ use crate::{
     close::machine,
     close::progress::end_of_transport,
     error::ShutdownError,
+    event::{Event, Observer, Role, SessionOutcome},
     handshake::HandshakeError,
     outcome::{Closed, PeerClose},
     stream::record_aligned::NotTls,
     tracker::observe::Observation,
     tracker::{CloseTracker, Side, Tracked},
 };
-
-/// How a connection has ended for its sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// We have closed it.
-    Closed,
-    /// A fatal alert was sent or received, or a bad record came.
-    Failed,
-    /// Neither.
-    Dropped,
-}
-
-/// Keeps the sessions that one connection brought or used.
-pub(crate) trait Ledger: fmt::Debug + Send + Sync {
-    /// The handshake has resumed a session.
-    fn resumed(&self) {}
-
-    /// The connection has ended. One that was closed may still fail.
-    fn end(&self, end: End);
-}
-
-/// Which side of the connection we are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    Client,
-    Server,
-}
 
 /// How a connection has ended for those who count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,16 +29,6 @@ pub(crate) enum Outcome {
     Dropped,
     /// By its tracker.
     Ended,
-}
-
-#[cfg(any(feature = "tracing", feature = "metrics"))]
-impl Role {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Server => "server",
-        }
-    }
 }
 
 #[cfg(any(feature = "tracing", feature = "metrics"))]
@@ -89,7 +53,7 @@ impl Outcome {
 /// the rest when the account is dropped at the latest.
 #[derive(Debug)]
 pub struct Account {
-    sessions: Option<Arc<dyn Ledger>>,
+    sessions: Option<Arc<dyn Observer>>,
     tracked: Option<Tracked>,
     closing: bool,
     sent: bool,
@@ -97,7 +61,7 @@ pub struct Account {
     failed: bool,
     ended: bool,
     discarded: u64,
-    told: Option<End>,
+    told: Option<SessionOutcome>,
     role: Role,
     observation: Observation,
 }
@@ -120,7 +84,7 @@ impl Account {
     }
 
     /// Sets who keeps the sessions of the connection.
-    pub(crate) fn keep(&mut self, sessions: Arc<dyn Ledger>) {
+    pub(crate) fn keep(&mut self, sessions: Arc<dyn Observer>) {
         self.sessions = Some(sessions);
     }
 
@@ -148,7 +112,7 @@ impl Account {
     /// The handshake is finished.
     pub(crate) fn established(&self, resumed: bool) {
         if let (Some(sessions), true) = (&self.sessions, resumed) {
-            sessions.resumed();
+            sessions.on_event(Event::Resumed);
         }
     }
 
@@ -231,13 +195,13 @@ impl Account {
     /// The TLS session has failed.
     fn failed(&mut self) {
         self.failed = true;
-        self.tell(End::Failed);
+        self.tell(SessionOutcome::Failed);
     }
 
     /// Nothing that can come any longer makes a close undone once both sides have ended.
     fn settle(&mut self) {
         if self.sent && self.peer.is_some() && !self.failed {
-            self.tell(End::Closed);
+            self.tell(SessionOutcome::Closed);
         }
     }
 
@@ -254,13 +218,13 @@ impl Account {
         }
     }
 
-    fn tell(&mut self, end: End) {
+    fn tell(&mut self, end: SessionOutcome) {
         if self.told == Some(end) {
             return;
         }
         self.told = Some(end);
         if let Some(sessions) = &self.sessions {
-            sessions.end(end);
+            sessions.on_event(Event::Ended(end));
         }
     }
 }
@@ -280,8 +244,8 @@ impl Drop for Account {
     fn drop(&mut self) {
         if self.told.is_none() {
             self.tell(match self.sent {
-                true => End::Closed,
-                false => End::Dropped,
+                true => SessionOutcome::Closed,
+                false => SessionOutcome::Dropped,
             });
         }
         let outcome = self.outcome();

@@ -69,9 +69,9 @@ mod alone {
         bad.insert_ticket(name(0), 2);
         good.insert_ticket(name(0), 3);
         good.set_session(name(0), 4);
-        bad.end(End::Failed);
+        bad.end(SessionOutcome::Failed);
         assert_eq!(bad.session(&name(0)), Some(4));
-        bad.end(End::Failed);
+        bad.end(SessionOutcome::Failed);
         assert_eq!(bad.session(&name(0)), None);
         assert_eq!(good.take_ticket(&name(0)), Some(3));
         assert_eq!(good.take_ticket(&name(0)), Some(1));
@@ -135,10 +135,10 @@ fn contend(tasks: u32, tickets: u32) {
                 }
                 connection.set_session(name(0), task * 100);
                 if task % 2 == 0 {
-                    connection.end(End::Failed);
+                    connection.end(SessionOutcome::Failed);
                     failed.fetch_or(1 << task, Ordering::SeqCst);
                 } else {
-                    connection.end(End::Closed);
+                    connection.end(SessionOutcome::Closed);
                 }
             })
         })
