@@ -21,7 +21,7 @@ type Clear = BufReader<RecordAligned<TcpStream>>;
 
 /// A socket that is in the clear.
 fn clear(tcp: TcpStream) -> Clear {
-    BufReader::new(RecordAligned::new(tcp).into_plain())
+    BufReader::new(RecordAligned::new(tcp).into_plaintext())
 }
 
 /// The same socket, about to speak TLS. The peer's first record may have been read already.

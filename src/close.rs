@@ -1,8 +1,10 @@
-//! The close itself.
+//! The close itself: what has to be sent, received and waited for, and for how long.
+//!
+//! `machine` decides and knows no I/O, `exchange` is what it knows of the connection; `progress` asks it and has a [`Backend`](crate::backend) do
+//! it; `deadline` bounds it in time. Nothing here knows a TLS library, the stream that remembers, a
+//! tracker or a session: a close returns what has happened, and who wants to record that does.
 
-pub(crate) mod call;
-pub(crate) mod close_notify;
 pub(crate) mod deadline;
+pub(crate) mod exchange;
 pub(crate) mod machine;
 pub(crate) mod progress;
-pub(crate) mod shutdown_bidirectional;

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Which side of the connection we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(crate) enum Role {
     Client,
     Server,
 }

@@ -17,14 +17,14 @@ use std::{
 use pin_project_lite::pin_project;
 
 use crate::{
-    backend::rustls::Session,
+    backend::{Backend, Received, end_of_transport, rustls::unwrap_tls_error},
     close::deadline::Deadline,
+    error::{TlsError, is_not_tls},
     event::{Observer, Role},
     policy::ClosePolicy,
+    state::PeerClose,
     stream::GracefulStream,
-    tracker::observe,
-    tracker::record::Account,
-    tracker::{CloseTracker, Side},
+    tracker::{CloseTracker, Side, observe, record::CloseRecord},
 };
 
 /// What a connector and an acceptor do with each of their connections.
@@ -33,6 +33,7 @@ pub(crate) struct Terms {
     pub(crate) policy: Option<ClosePolicy>,
     pub(crate) handshake_deadline: Option<Duration>,
     pub(crate) tracker: Option<CloseTracker>,
+    pub(crate) close_unused: bool,
 }
 
 impl Terms {
@@ -40,12 +41,14 @@ impl Terms {
         policy: None,
         handshake_deadline: Some(Duration::from_secs(10)),
         tracker: None,
+        close_unused: false,
     };
 
     /// For owners that drop a stream right after `shutdown()`.
     #[cfg(any(feature = "axum-server", feature = "hyper", feature = "tls-listener"))]
     pub(crate) fn linger_unless_set(&mut self) {
         self.policy.get_or_insert(ClosePolicy::linger());
+        self.close_unused = true;
     }
 
     /// Bounds the handshake `inner`, whose sessions `ledger` keeps.
@@ -56,18 +59,19 @@ impl Terms {
         ledger: Option<Arc<dyn Observer>>,
     ) -> Handshake<F> {
         let wanted = ledger.is_some() || self.tracker.is_some() || observe::WANTED;
-        let mut account = wanted.then(|| Account::new(role));
-        if let (Some(account), Some(ledger)) = (&mut account, ledger) {
-            account.keep(ledger);
+        let mut record = wanted.then(|| CloseRecord::new(role));
+        if let (Some(record), Some(ledger)) = (&mut record, ledger) {
+            record.set_session_guard(ledger);
         }
-        if let (Some(account), Some(tracker)) = (&mut account, &self.tracker) {
-            account.track(tracker);
+        if let (Some(record), Some(tracker)) = (&mut record, &self.tracker) {
+            record.track(tracker);
         }
         Handshake {
             inner,
-            deadline: Deadline::new(self.handshake_deadline),
+            deadline: Box::pin(Deadline::new(self.handshake_deadline)),
             policy: self.policy.unwrap_or_default(),
-            account,
+            close_unused: self.close_unused,
+            record,
         }
     }
 }
@@ -141,17 +145,18 @@ pin_project! {
     pub(crate) struct Handshake<F> {
         #[pin]
         inner: F,
-        #[pin]
-        deadline: Deadline,
+        // Boxed, so that the futures are `Unpin`, as those of tokio-rustls.
+        deadline: Pin<Box<Deadline>>,
         policy: ClosePolicy,
-        account: Option<Account>,
+        close_unused: bool,
+        record: Option<CloseRecord>,
     }
 }
 
 impl<F, S> Future for Handshake<F>
 where
     F: Future<Output = io::Result<S>>,
-    S: Session,
+    S: Backend,
 {
     type Output = Result<GracefulStream<S>, HandshakeError>;
 
@@ -160,33 +165,53 @@ where
         let result = match this.inner.poll(cx) {
             Poll::Ready(result) => result.map_err(HandshakeError::from),
             Poll::Pending => {
-                let account = this.account.as_mut();
-                if account.is_some_and(|account| account.poll_over(cx, Side::Write)) {
+                let record = this.record.as_mut();
+                if record.is_some_and(|record| record.poll_aborted(cx, Side::Write)) {
                     Err(HandshakeError::Stopped)
-                } else if this.deadline.poll_elapsed(cx).is_ready() {
+                } else if this.deadline.as_mut().poll_elapsed(cx).is_ready() {
                     Err(HandshakeError::TimedOut)
                 } else {
                     return Poll::Pending;
                 }
             }
         };
-        let account = this.account.take();
+        let mut record = this.record.take();
         Poll::Ready(match result {
             Ok(mut inner) => {
-                if let Some(account) = &account {
-                    account.established(inner.is_resumed());
+                if let Some(record) = &mut record {
+                    record.on_established(inner.is_resumed());
                 }
-                let mut stream = GracefulStream::with_account(inner, account);
+                let mut stream = GracefulStream::with_record(inner, record);
                 stream.set_policy(*this.policy);
+                if *this.close_unused {
+                    stream.set_close_unused();
+                }
                 Ok(stream)
             }
             Err(e) => {
-                if let Some(mut account) = account {
-                    account.handshake_failed(&e);
+                if let Some(record) = &mut record {
+                    on_failed(record, &e);
                 }
                 Err(e)
             }
         })
+    }
+}
+
+/// Writes down that the handshake has failed.
+fn on_failed(record: &mut CloseRecord, error: &HandshakeError) {
+    match error {
+        HandshakeError::TimedOut => record.on_peer_closed(PeerClose::TimedOut),
+        HandshakeError::Stopped => {
+            record.abort();
+        }
+        HandshakeError::Tls(_) => record.on_tls_failed(error),
+        HandshakeError::Io(e) if is_not_tls(e) => record.on_tls_failed(error),
+        HandshakeError::Io(e) => match end_of_transport(e) {
+            Some(Received::Eof) => record.on_peer_closed(PeerClose::Eof),
+            Some(_) => record.on_peer_closed(PeerClose::Reset),
+            None => record.on_io_failed(error),
+        },
     }
 }
 
@@ -212,16 +237,16 @@ pub enum HandshakeError {
     Stopped,
     /// The two sides cannot speak TLS with each other: no common version, a certificate that one
     /// of them refuses, something that is not TLS.
-    Tls(rustls::Error),
+    Tls(TlsError),
     /// The transport failed or ended.
     Io(io::Error),
 }
 
 impl From<io::Error> for HandshakeError {
     fn from(error: io::Error) -> Self {
-        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(tls) => Self::Tls(rustls::Error::clone(tls)),
-            None => Self::Io(error),
+        match unwrap_tls_error(error) {
+            Ok(e) => Self::Tls(e),
+            Err(e) => Self::Io(e),
         }
     }
 }

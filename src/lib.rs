@@ -102,33 +102,37 @@ pub use tokio_rustls;
 
 mod backend;
 mod close;
+mod closed;
 mod error;
 mod event;
 mod handshake;
 pub mod integrations;
-mod outcome;
 mod policy;
 pub mod resumption;
 mod shutdown_ext;
+mod state;
 mod stream;
 #[cfg(feature = "session-cache")]
 mod sync;
 mod tracker;
 
-pub use close::{
-    close_notify::CloseNotify, progress::CloseProgress,
-    shutdown_bidirectional::ShutdownBidirectional,
-};
-pub use error::{ShutdownError, is_missing_close_notify};
+pub use backend::PlainStream;
+pub use close::progress::CloseProgress;
+pub use closed::Closed;
+pub use error::{ShutdownError, TlsError, is_missing_close_notify};
 pub use handshake::{
     HandshakeError,
     acceptor::{Accept, GracefulAcceptor},
     connector::{Connect, GracefulConnector},
 };
-pub use outcome::{Closed, PeerClose, ShutdownState};
 pub use policy::ClosePolicy;
-pub use shutdown_ext::ShutdownExt;
+pub use shutdown_ext::{
+    ShutdownExt, close_notify::CloseNotify, peer_closed::WaitPeerClosed,
+    shutdown_bidirectional::ShutdownBidirectional,
+};
+pub use state::{PeerClose, PeerStatus, ShutdownState};
 pub use stream::{
-    GracefulStream, NotComplete, close_on_drop::CloseOnDrop, record_aligned::RecordAligned,
+    GracefulStream, close_notify_with::CloseNotifyWith, close_on_drop::CloseOnDrop,
+    into_transport::IntoTransportError, record_aligned::RecordAligned,
 };
 pub use tracker::{CloseStats, CloseTracker, DrainReport};

@@ -1,64 +1,89 @@
-//! `ShutdownExt`: the calls and their poll twins.
+//! `ShutdownExt`: the calls, their `poll_` variants, and their futures.
+
+pub(crate) mod close_notify;
+pub(crate) mod peer_closed;
+pub(crate) mod shutdown_bidirectional;
 
 use std::task::{Context, Poll};
 
+use self::{
+    close_notify::CloseNotify, peer_closed::WaitPeerClosed,
+    shutdown_bidirectional::ShutdownBidirectional,
+};
 use crate::{
-    backend::rustls::Session,
-    close::close_notify::CloseNotify,
-    close::machine::Goal,
-    close::progress::CloseProgress,
-    close::shutdown_bidirectional::ShutdownBidirectional,
+    backend::PlainStream,
+    close::{
+        machine::{Done, Goal},
+        progress::CloseProgress,
+    },
+    closed::Closed,
     error::ShutdownError,
-    outcome::{Closed, ShutdownState},
+    state::{PeerClose, PeerStatus, ShutdownState},
 };
 
-/// Closes TLS streams as [SSL_shutdown(3)] does, on tokio-rustls's
-/// [`client::TlsStream`](tokio_rustls::client::TlsStream),
+pub(crate) mod sealed {
+    /// Has no methods, so that generic code can call none, and none hides a method of tokio's.
+    pub trait Sealed {}
+}
+
+/// Closes TLS streams as [SSL_shutdown(3)] does.
+///
+/// Implemented for tokio-rustls's [`client::TlsStream`](tokio_rustls::client::TlsStream),
 /// [`server::TlsStream`](tokio_rustls::server::TlsStream) and
-/// [`TlsStream`](tokio_rustls::TlsStream).
+/// [`TlsStream`](tokio_rustls::TlsStream), which this page calls plain streams, and for
+/// [`GracefulStream`](crate::GracefulStream). It cannot be implemented outside this crate.
 ///
-/// Both calls keep to these rules:
+/// All calls keep to these rules:
 ///
-/// - There is one close_notify for each connection, and no byte of TLS goes out behind it. With one
-///   exception: a plain stream cannot remember from one call to the next where its alert ends. If
-///   a call is left while its alert is blocked, and rustls queues another one in between (a refusal
-///   to renegotiate, TLS 1.2 clients; the alert for a bad record), then calling again, or
-///   tokio-rustls's own `shutdown()`, sends it too. [`GracefulStream`](crate::GracefulStream)
-///   remembers.
+/// - There is one `close_notify` for each connection, and no byte of TLS is sent after it.
 /// - They never close the transport, in either direction.
-/// - They are cancel safe: dropped at any point and called again, they go on where they were.
-///   An alert that is half written is finished, and no second one is made.
+/// - They are cancel safe: dropped at any point and called again, they continue where they were. An
+///   alert that is half written is finished, and no second one is made.
+/// - While our own bytes are blocked, `shutdown_bidirectional` reads, so that two peers that close
+///   at the same time with full buffers both finish.
+/// - A `close_notify` of the peer that has arrived counts, even if our own cannot be sent because
+///   the peer has left.
 /// - A bad record, a fatal alert or a lost transport is an error, never a panic.
 ///
-/// # The poll twins
+#[doc = include_str!("doc/plain_streams.md")]
 ///
-/// Each call has a `poll_` twin for those who write a future or a stream of their own. A twin
-/// takes a [`CloseProgress`] that its caller keeps beside the stream, and answers the same when
-/// it is polled again after `Ready`. It knows no time: bound it with a timer of your own. It may
-/// be left at any point, and polled again later or not at all.
+/// # The `poll_` variants
+///
+/// Each call has a `poll_` variant for use in a future or a stream of your own. It takes a
+/// [`CloseProgress`], which the caller keeps beside the stream, and returns the same when it is
+/// polled again after `Ready`. It has no deadline; wrap it in your own timer. It can be polled again
+/// at any time, or abandoned.
 ///
 /// # Panics
 ///
 /// The futures panic on a runtime without a timer if they have to wait and have a deadline: use
-/// `no_deadline()` there. The twins never do.
+/// `no_deadline()` there. The `poll_` variants never panic.
 ///
 /// [SSL_shutdown(3)]: https://docs.openssl.org/master/man3/SSL_shutdown/
-pub trait ShutdownExt: Session + Sized {
-    /// Sends our close_notify and flushes it.
+///
+/// ```compile_fail
+/// // Generic code reaches nothing but this trait.
+/// fn meddle<S: tokio_tls_shutdown::ShutdownExt>(stream: &mut S) {
+///     let _ = stream.unread();
+/// }
+/// ```
+pub trait ShutdownExt: sealed::Sealed {
+    /// Sends our `close_notify` and flushes it (half-close).
     ///
-    /// One direction: the peer may go on sending, and we may go on reading, until its own
-    /// close_notify. This is `SSL_shutdown(3)` called once ([RFC 8446, section 6.1]). Nothing is
-    /// read and nothing is thrown away.
+    /// One direction: the peer may continue to send, and we may continue to read, until its own
+    /// `close_notify`. This is `SSL_shutdown(3)` called once ([RFC 8446, section 6.1]). No
+    /// application data is consumed.
     ///
-    /// Returns [`ShutdownState::COMPLETE`] if the peer's close_notify was processed before, else
-    /// [`ShutdownState::SENT`]. [`ShutdownState::RECEIVED`] means that the peer had closed and
-    /// left, so that ours could not be delivered.
+    /// Returns [`ShutdownState::COMPLETE`] if the peer's `close_notify` was processed before,
+    /// otherwise [`ShutdownState::SENT`]. [`ShutdownState::RECEIVED`] means that the peer had closed
+    /// and left, so that ours could not be delivered.
     ///
-    /// The deadline is 5 seconds unless [set](CloseNotify::deadline).
+    /// The deadline defaults to [5 seconds](CloseNotify::deadline).
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: call again to go on.
+    /// Cancel safe. If the future is dropped, any part of the alert may have been sent; call again to
+    /// send the rest.
     ///
     /// # Errors
     ///
@@ -67,14 +92,14 @@ pub trait ShutdownExt: Session + Sized {
     /// - [`ShutdownError::Send`] if the transport fails and the peer had not closed.
     /// - [`ShutdownError::SendTimedOut`] if the deadline passes while the transport is blocked. It
     ///   may be blocked because the peer waits for us to read: `shutdown_bidirectional` does.
-    /// - [`ShutdownError::Tls`] if a fatal alert was sent or received: nothing is written then.
+    /// - [`ShutdownError::Tls`] if a fatal alert was sent or received: nothing is sent then.
     ///
     /// ```
     /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
     /// use tokio_tls_shutdown::{ShutdownExt, tokio_rustls::client::TlsStream};
     ///
     /// async fn ask(mut tls: TlsStream<tokio::net::TcpStream>) -> std::io::Result<Vec<u8>> {
-    ///     tls.write_all(b"all that I have to say").await?;
+    ///     tls.write_all(b"the whole request").await?;
     ///     tls.close_notify().await?;
     ///     let mut answer = Vec::new();
     ///     tls.read_to_end(&mut answer).await?;
@@ -84,72 +109,37 @@ pub trait ShutdownExt: Session + Sized {
     ///
     /// [RFC 8446, section 6.1]: https://www.rfc-editor.org/rfc/rfc8446#section-6.1
     fn close_notify(&mut self) -> CloseNotify<'_, Self> {
-        CloseNotify::new(self, &[])
+        CloseNotify::new(self)
     }
 
-    /// Sends `data` and our close_notify behind it, in one write of the transport where it takes
-    /// them.
+    /// Sends our `close_notify` and waits for the peer's.
     ///
-    /// tokio-rustls writes to the transport within each write, so `write_all` and then a close are
-    /// two small writes. Where somebody waits for an answer after them, a TCP socket without
-    /// `TCP_NODELAY` takes 41 ms for that (Nagle's algorithm and delayed acknowledgements); here
-    /// it takes one round trip, unless something that was written before is not acknowledged yet.
-    /// [`shutdown_bidirectional`](Self::shutdown_bidirectional) may follow.
+    /// This is `SSL_shutdown(3)` called until it returns 1.
     ///
-    /// `data` is encrypted as a whole by the first poll, so keep it to what fits into memory
-    /// twice.
+    #[doc = include_str!("doc/what_a_close_proves.md")]
     ///
-    /// Everything else is as for [`close_notify`](Self::close_notify).
+    /// # What is discarded
+    ///
+    /// Unread and incoming application data is discarded and [counted](Closed::discarded), so read
+    /// everything you need first. TLS 1.3 tickets are received, so that a client which never reads
+    /// can resume its session.
+    ///
+    /// After a small write on a TCP socket without `TCP_NODELAY` the wait takes 41 ms: set it, or
+    /// use [`close_notify_with`](crate::GracefulStream::close_notify_with).
+    ///
+    /// The deadline defaults to [5 seconds](ShutdownBidirectional::deadline), the discard limit to
+    /// [16 MiB](ShutdownBidirectional::discard_limit).
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the first poll queues all of `data`, or, as long as a handshake with early data
-    /// is going on or 64 KiB wait to be written, nothing. Call again, with the same data or none,
-    /// to go on: `data` that comes after our close_notify was queued is not sent.
+    /// Cancel safe. If the future is dropped, our alert may have been sent and application data may
+    /// have been discarded; call again to continue. [`Closed`] counts from the last call.
     ///
     /// # Errors
     ///
-    /// As for [`close_notify`](Self::close_notify), and [`ShutdownError::Tls`] if a
-    /// [buffer limit](rustls::ConnectionCommon::set_buffer_limit) that you have set is shorter than
-    /// what waits to be written: `data` is not sent then.
-    ///
-    /// ```
-    /// # use tokio_tls_shutdown::{ShutdownError, ShutdownExt, tokio_rustls::client::TlsStream};
-    /// # async fn f(mut tls: TlsStream<tokio::net::TcpStream>) -> Result<(), ShutdownError> {
-    /// tls.close_notify_with(b"QUIT\r\n").await?;
-    /// tls.shutdown_bidirectional().await?.require_clean()?;
-    /// # Ok(()) }
-    /// ```
-    fn close_notify_with<'a>(&'a mut self, data: &'a [u8]) -> CloseNotify<'a, Self> {
-        CloseNotify::new(self, data)
-    }
-
-    /// Sends our close_notify and waits for the peer's.
-    ///
-    /// This is `SSL_shutdown(3)` called until it returns 1. When it says that the close is
-    /// [clean](Closed::is_clean), the peer has had its last word and has seen all of ours: it is
-    /// then that the transport may be closed without a loss, or used for something else.
-    ///
-    /// Application data that has come or still comes is thrown away and
-    /// [counted](Closed::discarded): call it when you have read all that you want. TLS 1.3
-    /// tickets are taken in, so that a client which never reads can resume its session.
-    /// While our own bytes are blocked it reads, so that two peers with full buffers both finish.
-    ///
-    /// Behind a small write on a TCP socket without `TCP_NODELAY` the wait takes 41 ms: set it, or
-    /// use [`close_notify_with`](Self::close_notify_with).
-    ///
-    /// The deadline is 5 seconds and the discard limit 16 MiB unless
-    /// [set](ShutdownBidirectional::deadline).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: call again to go on. [`Closed`] then counts from the last call.
-    ///
-    /// # Errors
-    ///
-    /// As for [`close_notify`](Self::close_notify), and [`ShutdownError::Receive`] if reading the
-    /// transport fails otherwise than with its end or reset. A peer that ends without close_notify,
-    /// is silent or goes on sending is no error: see [`Closed`].
+    /// Those of [`close_notify`](Self::close_notify), and [`ShutdownError::Receive`] if reading the
+    /// transport fails with something else than its end or reset. A peer that ends without
+    /// `close_notify`, is silent or continues to send is not an error: see [`Closed`].
     ///
     /// ```
     /// use tokio::io::AsyncWriteExt;
@@ -165,65 +155,156 @@ pub trait ShutdownExt: Session + Sized {
         ShutdownBidirectional::new(self)
     }
 
+    /// Waits until the peer has closed, or until application data can be read.
+    ///
+    /// Sends nothing and consumes no application data. TLS 1.3 tickets are received meanwhile. For
+    /// pools that keep idle connections, and for clients that only write (syslog, metrics): select
+    /// between it and the queue of messages.
+    ///
+    /// There is no deadline.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is lost if the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutdownError::Receive`] if reading the transport fails with something else than its end
+    /// or reset, [`ShutdownError::Tls`] if the session has failed.
+    ///
+    /// ```
+    /// use tokio::{io::AsyncWriteExt, net::TcpStream, sync::mpsc::Receiver};
+    /// use tokio_tls_shutdown::{PeerStatus, ShutdownExt, tokio_rustls::client::TlsStream};
+    ///
+    /// async fn send(mut tls: TlsStream<TcpStream>, mut lines: Receiver<String>) -> std::io::Result<()> {
+    ///     loop {
+    ///         tokio::select! {
+    ///             line = lines.recv() => match line {
+    ///                 Some(line) => tls.write_all(line.as_bytes()).await?,
+    ///                 None => return Ok(tls.shutdown_bidirectional().await?.require_clean()?),
+    ///             },
+    ///             status = tls.peer_closed() => match status? {
+    ///                 PeerStatus::Closed(how) => return Err(std::io::Error::other(how.to_string())),
+    ///                 PeerStatus::Readable => return Err(std::io::Error::other("unexpected answer")),
+    ///             },
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    fn peer_closed(&mut self) -> WaitPeerClosed<'_, Self> {
+        WaitPeerClosed::new(self)
+    }
+
     /// Polls for [`close_notify`](Self::close_notify), without a deadline.
     ///
     /// # Errors
     ///
-    /// As for [`close_notify`](Self::close_notify).
+    /// Those of [`close_notify`](Self::close_notify).
     fn poll_close_notify(
         &mut self,
         cx: &mut Context<'_>,
         progress: &mut CloseProgress,
-    ) -> Poll<Result<ShutdownState, ShutdownError>> {
-        self.poll_close_notify_with(cx, &[], progress)
-    }
-
-    /// Polls for [`close_notify_with`](Self::close_notify_with), without a deadline. `data` must
-    /// be the same until it returns `Ready`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`close_notify`](Self::close_notify).
-    fn poll_close_notify_with(
-        &mut self,
-        cx: &mut Context<'_>,
-        data: &[u8],
-        progress: &mut CloseProgress,
-    ) -> Poll<Result<ShutdownState, ShutdownError>> {
-        let poll = progress.poll(cx, self, Goal::Notify, data);
-        poll.map_ok(|()| progress.state())
-    }
+    ) -> Poll<Result<ShutdownState, ShutdownError>>;
 
     /// Polls for [`shutdown_bidirectional`](Self::shutdown_bidirectional), without a deadline.
     ///
     /// # Errors
     ///
-    /// As for [`shutdown_bidirectional`](Self::shutdown_bidirectional).
+    /// Those of [`shutdown_bidirectional`](Self::shutdown_bidirectional).
+    fn poll_shutdown_bidirectional(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: &mut CloseProgress,
+    ) -> Poll<Result<Closed, ShutdownError>>;
+
+    /// Polls for [`peer_closed`](Self::peer_closed).
+    ///
+    /// Polled once, with any waker, it answers "is this connection still open?" without waiting:
+    /// `Pending` means yes, as far as the runtime has looked at the socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`peer_closed`](Self::peer_closed).
+    ///
+    /// ```
+    /// use std::task::{Context, Waker};
+    /// use tokio_tls_shutdown::{CloseProgress, ShutdownExt, tokio_rustls::client::TlsStream};
+    ///
+    /// /// A pooled connection is of no use once the server has closed it.
+    /// fn is_reusable(tls: &mut TlsStream<tokio::net::TcpStream>) -> bool {
+    ///     let mut cx = Context::from_waker(Waker::noop());
+    ///     tls.poll_peer_closed(&mut cx, &mut CloseProgress::new()).is_pending()
+    /// }
+    /// ```
+    fn poll_peer_closed(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: &mut CloseProgress,
+    ) -> Poll<Result<PeerStatus, ShutdownError>>;
+
+    /// Returns `true` if the peer's `close_notify` was received, authenticated and processed.
+    ///
+    /// Performs no I/O, and therefore cannot see a `close_notify` that is still in the socket: see
+    /// [`poll_peer_closed`](Self::poll_peer_closed). What the peer has sent before may still be
+    /// unread. Takes `&mut self` only because rustls requires it. `SSL_get_shutdown(3)` calls it
+    /// `SSL_RECEIVED_SHUTDOWN`.
+    ///
+    /// ```
+    /// use tokio::io::AsyncReadExt;
+    /// use tokio_tls_shutdown::{ShutdownExt, tokio_rustls::client::TlsStream};
+    ///
+    /// /// Whether the end of the data was authenticated.
+    /// async fn is_whole(tls: &mut TlsStream<tokio::net::TcpStream>) -> std::io::Result<bool> {
+    ///     tls.read_to_end(&mut Vec::new()).await?;
+    ///     Ok(tls.received_close_notify())
+    /// }
+    /// ```
+    fn received_close_notify(&mut self) -> bool;
+}
+
+/// What [`peer_closed`](ShutdownExt::peer_closed) returns for `done`.
+pub(crate) fn peer_status(done: Done, progress: &CloseProgress) -> PeerStatus {
+    match done {
+        Done::Readable => PeerStatus::Readable,
+        // It is reached by nothing else than a peer that has closed.
+        _ => PeerStatus::Closed(progress.peer_close().unwrap_or(PeerClose::TimedOut)),
+    }
+}
+
+impl<B: PlainStream> sealed::Sealed for B {}
+
+impl<B: PlainStream> ShutdownExt for B {
+    #[inline]
+    fn poll_close_notify(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: &mut CloseProgress,
+    ) -> Poll<Result<ShutdownState, ShutdownError>> {
+        let poll = progress.poll(cx, self, Goal::Notify);
+        poll.map_ok(|_| progress.state())
+    }
+
+    #[inline]
     fn poll_shutdown_bidirectional(
         &mut self,
         cx: &mut Context<'_>,
         progress: &mut CloseProgress,
     ) -> Poll<Result<Closed, ShutdownError>> {
-        let poll = progress.poll(cx, self, Goal::Bidirectional, &[]);
-        poll.map_ok(|()| progress.closed(self))
+        let poll = progress.poll(cx, self, Goal::Bidirectional);
+        poll.map_ok(|_| progress.closed(self))
     }
 
-    /// Tells whether the peer's close_notify has been received, authenticated and processed.
-    ///
-    /// Reads nothing, and is exclusive only because rustls is. What the peer had sent before may
-    /// still be there to be read. `SSL_get_shutdown(3)` has it as `SSL_RECEIVED_SHUTDOWN`.
-    ///
-    /// ```
-    /// use tokio_tls_shutdown::{ShutdownExt, tokio_rustls::client::TlsStream};
-    ///
-    /// /// A pooled connection is of no use once the server has closed it.
-    /// fn is_reusable(tls: &mut TlsStream<tokio::net::TcpStream>) -> bool {
-    ///     !tls.received_close_notify()
-    /// }
-    /// ```
+    fn poll_peer_closed(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: &mut CloseProgress,
+    ) -> Poll<Result<PeerStatus, ShutdownError>> {
+        let poll = progress.poll(cx, self, Goal::PeerClosed);
+        poll.map_ok(|done| peer_status(done, progress))
+    }
+
     fn received_close_notify(&mut self) -> bool {
-        self.status().is_ok_and(|status| status.peer_closed)
+        self.status(&Default::default())
+            .is_ok_and(|status| status.peer_closed)
     }
 }
-
-impl<S: Session> ShutdownExt for S {}

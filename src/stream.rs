@@ -1,65 +1,80 @@
-//! `GracefulStream`: a TLS stream that knows whether it is closed.
+//! `GracefulStream`: wraps a TLS stream and remembers its close. Also the transports and wrappers
+//! that belong to a stream: `RecordAligned`, `CloseOnDrop`.
+//!
+//! This folder knows how an application uses a stream (readers, writers, policies) and writes the
+//! record of the connection. How a close proceeds is decided in `close/`; whoever makes streams
+//! (`handshake/`, `integrations/`) is above and unknown here.
 
+pub(crate) mod close_notify_with;
 pub(crate) mod close_on_drop;
-pub(crate) mod framing;
+mod close_unused;
+mod framing;
 mod handle;
+pub(crate) mod into_transport;
+mod io;
 pub(crate) mod linger;
+mod parts;
 pub(crate) mod record_aligned;
+mod wrapped;
 
 use std::{
-    io::{self, IoSlice},
-    pin::Pin,
-    task::{Context, Poll, Waker, ready},
+    io as std_io,
+    task::{Context, Poll, Waker},
 };
 
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
-
+use self::{
+    close_notify_with::CloseNotifyWith,
+    close_unused::CloseUnused,
+    linger::{Bounds, Linger},
+    wrapped::Wrapped,
+};
 use crate::{
-    backend::rustls::{Discarded, ReadError, Session, Split, Status},
-    close::machine::Goal,
-    close::progress::{CloseProgress, Memory},
+    backend::{Alert, PlainStream},
+    close::{
+        machine::{Done, Goal},
+        progress::{CloseProgress, CloseState},
+    },
+    closed::Closed,
     error::ShutdownError,
-    event::Role,
-    outcome::{Closed, PeerClose, ShutdownState},
     policy::ClosePolicy,
-    stream::framing::Framing,
-    stream::linger::{Bounds, Linger},
-    stream::record_aligned::RecordAligned,
-    tracker::observe,
-    tracker::record::Account,
-    tracker::{CloseTracker, Side},
+    shutdown_ext::{ShutdownExt, peer_status, sealed},
+    state::{PeerClose, PeerStatus, ShutdownState},
+    tracker::{CloseTracker, Side, observe, record::CloseRecord},
 };
 
-/// A TLS stream that knows whether it is closed: a drop-in for the tokio-rustls stream inside.
+/// Wraps a TLS stream and tracks its close. A drop-in replacement for the wrapped stream.
 ///
 /// It adds what a plain stream cannot know or do:
 ///
 /// - which alerts were exchanged ([`state`](Self::state)) and how the last close ended
 ///   ([`outcome`](Self::outcome));
-/// - a write after close_notify is [`BrokenPipe`](io::ErrorKind::BrokenPipe) and puts nothing on
-///   the wire, where a plain stream says `Ok` and the peer drops the bytes; a flush after it is
-///   `Ok`;
-/// - a [`ClosePolicy`] that says what `shutdown()` does, and [quiet
-///   shutdown](Self::set_quiet_shutdown);
-/// - reading after close_notify, which never writes an alert behind it, and never panics on a bad
+/// - a write after `close_notify` fails with [`BrokenPipe`](std::io::ErrorKind::BrokenPipe) and
+///   sends nothing, where a plain stream returns `Ok` and the peer drops the bytes; a flush after it
+///   returns `Ok`;
+/// - [`close_notify_with`](Self::close_notify_with), which sends the last data and the alert
+///   together;
+/// - a [`ClosePolicy`] for `shutdown()`, and [quiet shutdown](Self::set_quiet_shutdown);
+/// - reading after `close_notify` that never sends an alert behind it, and never panics on a bad
 ///   record;
 /// - [`into_transport`](Self::into_transport), for a transport that outlives TLS;
-/// - sessions that live and die with it, if a [`GracefulConnector`](crate::GracefulConnector) or
-///   [`GracefulAcceptor`](crate::GracefulAcceptor) has made it, and a place in a [`CloseTracker`].
+/// - sessions that are evicted if the connection fails, if a
+///   [`GracefulConnector`](crate::GracefulConnector) or
+///   [`GracefulAcceptor`](crate::GracefulAcceptor) has created it, and a [`CloseTracker`].
 ///
-/// [`ShutdownExt`](crate::ShutdownExt) works on it as on the stream inside. Reading and writing
-/// pass through: no copy, no allocation.
+/// [`ShutdownExt`] works on it as on the wrapped stream. Reading and writing do not copy or allocate
+/// more than there.
 ///
 /// # Dropping
 ///
-/// Dropped without a close, it sends nothing: a close_notify that nobody asked for would make a
-/// message that was cut off look whole. See [`CloseOnDrop`](crate::CloseOnDrop) if that cannot
-/// happen in your protocol.
+/// Nothing is sent on drop: a `close_notify` that nobody asked for would make a truncated message
+/// look complete. See [`CloseOnDrop`](crate::CloseOnDrop) if that cannot happen in your protocol.
+/// The streams of the HTTP [`integrations`](crate::integrations) send it if they are dropped before
+/// any application data was written.
 ///
 /// # When not to use it
 ///
-/// For one `close_notify()` or `shutdown_bidirectional()` at the end of a connection that you
-/// own, the extension trait on the plain stream is enough.
+/// For one `close_notify()` or `shutdown_bidirectional()` at the end of a connection that you own,
+/// the extension trait on the plain stream is enough.
 ///
 /// ```
 /// use tokio::{io::{AsyncReadExt, AsyncWriteExt}, net::TcpStream};
@@ -68,128 +83,159 @@ use crate::{
 /// async fn refuse(tls: TlsStream<TcpStream>) -> std::io::Result<()> {
 ///     let mut tls = GracefulStream::new(tls);
 ///     tls.set_policy(ClosePolicy::linger());
-///     // The client may still be sending its request; it gets the answer all the same.
+///     // The client may still be sending its request; it receives the answer all the same.
 ///     tls.write_all(b"HTTP/1.1 413 Content Too Large\r\nconnection: close\r\n\r\n").await?;
 ///     tls.shutdown().await
 /// }
 /// ```
+///
+/// It wraps a TLS stream, not itself:
+///
+/// ```compile_fail
+/// # use tokio_tls_shutdown::{GracefulStream, tokio_rustls::server::TlsStream};
+/// # use tokio::net::TcpStream;
+/// fn twice(tls: GracefulStream<TlsStream<TcpStream>>) {
+///     let _ = GracefulStream::new(tls);
+/// }
+/// ```
 #[derive(Debug)]
 pub struct GracefulStream<S> {
-    stream: S,
-    memory: Memory,
+    stream: Wrapped<S>,
+    state: CloseState,
+    /// Application data were accepted.
+    has_written: bool,
+    /// The handshake is known to be finished, which early data may leave open.
+    is_established: bool,
+    /// SSL_set_quiet_shutdown(3).
+    quiet: bool,
     quiet_policy: bool,
-    fin: Fin,
-    /// Why our side could not be closed.
-    failure: Option<io::ErrorKind>,
-    extras: Option<Box<Extras>>,
+    step: ShutdownStep,
+    /// Why `shutdown()` could not close our side.
+    failure: Option<std_io::ErrorKind>,
+    outcome: Option<Closed>,
+    extras: Option<Box<Extras<S>>>,
 }
 
-/// What few streams carry, in one place so that the others pay a pointer for it.
-#[derive(Debug, Default)]
-struct Extras {
+/// What few streams have, in one place so that the others pay a pointer for it.
+#[derive(Debug)]
+struct Extras<S> {
     linger: Option<Linger>,
-    account: Option<Account>,
+    record: Option<CloseRecord>,
+    /// Closes the stream if it is dropped unused.
+    close_unused: Option<CloseUnused<S>>,
+}
+
+impl<S> Default for Extras<S> {
+    fn default() -> Self {
+        Self {
+            linger: None,
+            record: None,
+            close_unused: None,
+        }
+    }
 }
 
 /// How far `poll_shutdown` has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fin {
-    NotBegun,
-    Begun,
-    Sent,
+enum ShutdownStep {
+    /// Our `close_notify` is not sent.
+    Notify,
+    /// The write side of the transport is not closed.
+    CloseTransport,
+    Done,
 }
 
 impl<S> GracefulStream<S> {
-    /// Wraps a stream whose handshake is finished and that nobody has closed.
+    /// Creates a new `GracefulStream` from a stream whose handshake is finished and that is not
+    /// closed.
     #[must_use]
     pub fn new(mut stream: S) -> Self
     where
-        S: Session,
+        S: PlainStream,
     {
-        let account = observe::WANTED.then(|| Account::new(stream.role()));
-        Self::with_account(stream, account)
+        let record = observe::WANTED.then(|| CloseRecord::new(stream.role()));
+        Self::with_record(stream, record)
     }
 
-    pub(crate) fn with_account(stream: S, account: Option<Account>) -> Self {
+    pub(crate) fn with_record(stream: S, record: Option<CloseRecord>) -> Self {
         Self {
-            stream,
-            memory: Memory::NEW,
+            stream: Wrapped::new(stream),
+            state: CloseState::NEW,
+            has_written: false,
+            is_established: false,
+            quiet: false,
             quiet_policy: false,
-            fin: Fin::NotBegun,
+            step: ShutdownStep::Notify,
             failure: None,
-            extras: account.map(|account| {
+            outcome: None,
+            extras: record.map(|record| {
                 Box::new(Extras {
-                    linger: None,
-                    account: Some(account),
+                    record: Some(record),
+                    ..Extras::default()
                 })
             }),
         }
     }
 
-    /// Returns the stream inside.
+    /// Returns a reference to the wrapped stream.
     #[must_use]
-    pub const fn get_ref(&self) -> &S {
+    pub fn get_ref(&self) -> &S {
         &self.stream
     }
 
-    /// Returns the stream inside. What is written to it or closed there goes unnoticed here.
-    pub const fn get_mut(&mut self) -> &mut S {
+    /// Returns a mutable reference to the wrapped stream.
+    ///
+    /// What is written or closed through it is not tracked here.
+    pub fn get_mut(&mut self) -> &mut S {
         &mut self.stream
     }
 
-    /// Returns the stream inside, and forgets what is known of its close: unless it was closed, its
-    /// sessions and its tracker take it as dropped.
+    /// Consumes the wrapper and returns the wrapped stream.
+    ///
+    /// What is known of its close is lost: unless the stream was closed, its tracker counts it as
+    /// dropped and its sessions are evicted.
     #[must_use]
-    pub fn into_inner(self) -> S {
-        self.stream
+    pub fn into_inner(mut self) -> S {
+        self.stream.take()
     }
 
     /// Returns what `shutdown()` does.
     #[must_use]
     pub fn policy(&self) -> ClosePolicy {
-        match self
+        let linger = self
             .extras
             .as_ref()
-            .and_then(|extras| extras.linger.as_ref())
-        {
+            .and_then(|extras| extras.linger.as_ref());
+        match linger {
             Some(linger) => linger.bounds.into(),
             None if self.quiet_policy => ClosePolicy::Quiet,
             None => ClosePolicy::Notify,
         }
     }
 
-    /// Sets what `shutdown()` does; [`ClosePolicy::Notify`] unless set. A `shutdown()` that has
-    /// already begun goes on from where it is.
+    /// Sets what `shutdown()` does. Defaults to [`ClosePolicy::Notify`].
+    ///
+    /// A `shutdown()` that has begun to drain keeps its bounds as long as the policy is
+    /// [`Linger`](ClosePolicy::Linger).
     pub fn set_policy(&mut self, policy: ClosePolicy) {
         self.quiet_policy = policy == ClosePolicy::Quiet;
-        if let ClosePolicy::Linger {
-            idle,
-            deadline,
-            discard_limit,
-        } = policy
-        {
-            let bounds = Bounds {
-                idle,
-                deadline,
-                discard_limit,
-            };
+        if let Some(bounds) = Bounds::of(policy) {
             let linger = &mut self.extras.get_or_insert_default().linger;
-            // A drain that has begun keeps its own.
             linger.get_or_insert_with(|| Linger::new(bounds)).bounds = bounds;
         } else if let Some(extras) = &mut self.extras {
             extras.linger = None;
         }
     }
 
-    /// Returns whether quiet shutdown is on.
+    /// Returns `true` if quiet shutdown is on.
     #[must_use]
     pub const fn quiet_shutdown(&self) -> bool {
-        self.memory.quiet
+        self.quiet
     }
 
-    /// Turns quiet shutdown on or off, as [SSL_set_quiet_shutdown(3)] does; off unless set.
+    /// Turns quiet shutdown on or off, as [SSL_set_quiet_shutdown(3)]. Defaults to off.
     ///
-    /// With it, closing sends no alert, waits for nobody and always succeeds: the state becomes
+    /// With it, closing sends no alert, waits for nothing and always succeeds: the state becomes
     /// [`COMPLETE`](ShutdownState::COMPLETE), and a bidirectional close ends as
     /// [`PeerClose::Assumed`]. `shutdown()` flushes what was written and sends FIN alone, whatever
     /// the policy. An alert that is already on its way is still finished.
@@ -197,7 +243,7 @@ impl<S> GracefulStream<S> {
     /// ```
     /// use tokio_tls_shutdown::{GracefulStream, ShutdownExt, tokio_rustls::client::TlsStream};
     ///
-    /// /// The server is known to be gone. Its session stays.
+    /// /// The server is known to be gone. Its session stays in the cache.
     /// async fn leave(mut tls: GracefulStream<TlsStream<tokio::net::TcpStream>>) {
     ///     tls.set_quiet_shutdown(true);
     ///     assert!(tls.close_notify().await.is_ok());
@@ -206,10 +252,10 @@ impl<S> GracefulStream<S> {
     ///
     /// [SSL_set_quiet_shutdown(3)]: https://docs.openssl.org/master/man3/SSL_CTX_set_quiet_shutdown/
     pub const fn set_quiet_shutdown(&mut self, quiet: bool) {
-        self.memory.quiet = quiet;
+        self.quiet = quiet;
     }
 
-    /// Returns how the last bidirectional or lingering close has ended, if there was one.
+    /// Returns how the last bidirectional or lingering close ended, if there was one.
     ///
     /// ```
     /// use tokio::io::AsyncWriteExt;
@@ -226,33 +272,62 @@ impl<S> GracefulStream<S> {
     /// ```
     #[must_use]
     pub const fn outcome(&self) -> Option<Closed> {
-        self.memory.outcome
+        self.outcome
     }
 
-    /// Counts `state` as reached without doing anything, as [SSL_set_shutdown(3)] does.
+    /// Counts `state` as reached without doing anything, as [SSL_set_shutdown(3)].
     ///
-    /// With [`SENT`](ShutdownState::SENT) no close_notify is ever sent, and writing is over. With
-    /// [`RECEIVED`](ShutdownState::RECEIVED) a bidirectional close waits for nobody, and ends as
-    /// [`PeerClose::Assumed`] unless the peer's close_notify does come. Flags are only added: what
-    /// has happened cannot be taken back, and an alert that is on its way is sent all the same.
+    /// With [`SENT`](ShutdownState::SENT) no `close_notify` is ever sent, and writes fail. With
+    /// [`RECEIVED`](ShutdownState::RECEIVED) a bidirectional close waits for nothing, and ends as
+    /// [`PeerClose::Assumed`] unless the peer's `close_notify` has arrived. Flags are only added:
+    /// what has happened cannot be taken back, and an alert that is on its way is sent all the same.
     ///
     /// [SSL_set_shutdown(3)]: https://docs.openssl.org/master/man3/SSL_set_shutdown/
     pub fn set_state(&mut self, state: ShutdownState) {
-        self.assume(state);
+        let received = state.contains(ShutdownState::RECEIVED);
+        if state.contains(ShutdownState::SENT) && self.state.alert.alert == Alert::Unqueued {
+            self.assume(ShutdownState::SENT);
+        }
+        if received {
+            self.assume(ShutdownState::RECEIVED);
+        }
     }
 
     fn assume(&mut self, state: ShutdownState) {
-        self.memory.close.assume(state);
-        let account = self.extras.as_mut().and_then(|e| e.account.as_mut());
-        if let (true, Some(account)) = (self.memory.close.is_closed(), account) {
-            account.sent();
+        self.state.exchange.assume(state);
+        if self.state.exchange.is_local_closed() {
+            if let Some(record) = self.record() {
+                record.on_local_closed();
+            }
         }
+    }
+
+    /// Returns `true` if the application may no longer write.
+    #[inline]
+    fn is_closing(&self) -> bool {
+        self.state.alert.alert != Alert::Unqueued || !self.state.exchange.is_open()
+    }
+
+    #[inline]
+    fn is_quiet(&self) -> bool {
+        self.quiet || self.quiet_policy
+    }
+
+    #[inline]
+    fn record(&mut self) -> Option<&mut CloseRecord> {
+        self.extras.as_mut()?.record.as_mut()
+    }
+
+    #[inline]
+    fn linger(&mut self) -> Option<&mut Linger> {
+        self.extras.as_mut()?.linger.as_mut()
     }
 }
 
-impl<S: Session> GracefulStream<S> {
-    /// Returns which alerts were exchanged, as [SSL_get_shutdown(3)] does. Reads nothing, and is
-    /// exclusive only because rustls is.
+impl<S: PlainStream> GracefulStream<S> {
+    /// Returns which alerts were exchanged, as [SSL_get_shutdown(3)].
+    ///
+    /// Performs no I/O. Takes `&mut self` only because rustls requires it.
     ///
     /// ```
     /// use tokio_tls_shutdown::{
@@ -269,13 +344,13 @@ impl<S: Session> GracefulStream<S> {
     ///
     /// [SSL_get_shutdown(3)]: https://docs.openssl.org/master/man3/SSL_set_shutdown/
     pub fn state(&mut self) -> ShutdownState {
-        if self.stream.status().is_ok_and(|status| status.peer_closed) {
-            self.memory.close.peer_closed(PeerClose::CloseNotify);
+        if self.received_close_notify() {
+            self.state.exchange.on_peer_closed(PeerClose::CloseNotify);
         }
-        self.memory.close.state()
+        self.state.exchange.state()
     }
 
-    /// Tells whether the handshake has resumed a session.
+    /// Returns `true` if the handshake has resumed a session.
     pub fn is_resumed(&mut self) -> bool {
         self.stream.is_resumed()
     }
@@ -283,387 +358,169 @@ impl<S: Session> GracefulStream<S> {
     /// Counts the stream as one of `tracker`'s until it is dropped.
     pub fn track(&mut self, tracker: &CloseTracker) {
         let role = self.stream.role();
-        let account = &mut self.extras.get_or_insert_default().account;
-        let account = account.get_or_insert_with(|| Account::new(role));
-        account.track(tracker);
+        let record = &mut self.extras.get_or_insert_default().record;
+        record
+            .get_or_insert_with(|| CloseRecord::new(role))
+            .track(tracker);
     }
 
-    /// Fails if the tracker has ended the stream.
-    fn check_over(&mut self, cx: &Context<'_>, side: Side) -> io::Result<()> {
-        let over = |account: &mut Account| account.poll_over(cx, side);
-        if !self.account().is_some_and(over) {
-            return Ok(());
-        }
-        if self.account().is_some_and(Account::end) {
-            let mut once = Context::from_waker(Waker::noop());
-            // Nobody waits for it, whatever it comes to.
-            let _ = CloseProgress::new().poll(&mut once, self, Goal::Notify, &[]);
-        }
-        Err(io::Error::new(
-            io::ErrorKind::ConnectionAborted,
-            "the stream was ended by a drain",
-        ))
-    }
-
-    /// Reads until there is something to read, without tokio-rustls: it would answer a bad record
-    /// with a fatal alert behind our close_notify.
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        loop {
-            match self.stream.fill_buf() {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => {
-                    let bad = self.memory.framing.bad();
-                    return Poll::Ready(Err(bad.map_or(e, |bad| tls_error(bad.into()))));
-                }
-                Ok(data) => {
-                    let ended = data.is_empty();
-                    if let (true, Some(account)) = (ended, self.account()) {
-                        account.peer_closed(PeerClose::CloseNotify);
-                    }
-                    return Poll::Ready(Ok(()));
-                }
-            }
-            self.stream.status().map_err(tls_error)?;
-            match ready!(self.stream.poll_read(cx, &mut self.memory.framing)) {
-                Ok(_) => {}
-                Err(ReadError::Transport(e)) => return Poll::Ready(Err(e)),
-                // First what came before the bad record.
-                Err(ReadError::Tls(_)) if self.stream.fill_buf().is_ok() => {}
-                Err(ReadError::Tls(e)) => return Poll::Ready(Err(tls_error(e))),
-            }
-        }
-    }
-
-    fn poll_our_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ShutdownError>> {
-        CloseProgress::new().poll(cx, self, Goal::Notify, &[])
-    }
-
-    fn linger<T>(
-        &mut self,
-        poll: impl FnOnce(&mut Linger, &mut Self) -> Poll<Result<T, ShutdownError>>,
-    ) -> Option<Poll<Result<T, ShutdownError>>> {
-        let mut linger = self.extras.as_mut()?.linger.take()?;
-        let result = poll(&mut linger, self);
-        if let Some(extras) = &mut self.extras {
-            extras.linger = Some(linger);
-        }
-        Some(result)
-    }
-
-    /// Takes note of what a read has come to.
-    fn reads<T>(&mut self, poll: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        if let Some(linger) = self.extras.as_mut().and_then(|e| e.linger.as_mut()) {
-            linger.reads(poll.is_pending(), cx);
-        }
-        self.noted(poll)
-    }
-
-    /// Takes note of a failure.
-    fn noted<T>(&mut self, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if let (Poll::Ready(Err(e)), Some(account)) = (&poll, self.account()) {
-            account.io_failed(e);
-        }
-        poll
-    }
-}
-
-impl<S: Session> Session for GracefulStream<S> {
-    fn status(&mut self) -> Result<Status, rustls::Error> {
-        self.stream.status()
-    }
-
-    fn is_handshaking(&mut self) -> bool {
-        self.stream.is_handshaking()
-    }
-
-    fn poll_establish(&mut self, cx: &mut Context<'_>, last: &[u8]) -> Poll<io::Result<()>> {
-        self.stream.poll_establish(cx, last)
-    }
-
-    fn queue_close_notify(&mut self, last: &[u8]) -> Result<usize, rustls::Error> {
-        self.stream.queue_close_notify(last)
-    }
-
-    fn queued(&mut self) -> Result<usize, rustls::Error> {
-        self.stream.queued()
-    }
-
-    fn poll_write(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
-        self.stream.poll_write(cx, limit)
-    }
-
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_flush(cx)
-    }
-
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        framing: &mut Framing,
-    ) -> Poll<Result<Status, ReadError>> {
-        self.stream.poll_read(cx, framing)
-    }
-
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.stream.fill_buf()
-    }
-
-    fn consume(&mut self, bytes: usize) {
-        self.stream.consume(bytes);
-    }
-
-    fn discard_plaintext(&mut self) -> Discarded {
-        self.stream.discard_plaintext()
-    }
-
-    fn discard_queue(&mut self) {
-        self.stream.discard_queue();
-    }
-
-    fn tickets(&mut self) -> u32 {
-        self.stream.tickets()
-    }
-
-    fn poll_close_transport(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_close_transport(cx)
-    }
-
-    fn role(&mut self) -> Role {
-        self.stream.role()
-    }
-
-    fn is_resumed(&mut self) -> bool {
-        self.stream.is_resumed()
-    }
-
-    fn memory(&mut self) -> Option<&mut Memory> {
-        Some(&mut self.memory)
-    }
-
-    fn account(&mut self) -> Option<&mut Account> {
-        self.extras.as_mut()?.account.as_mut()
-    }
-}
-
-impl<S: Session + AsyncRead + Unpin> AsyncRead for GracefulStream<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.check_over(cx, Side::Read)?;
-        if !this.memory.close.is_closing() {
-            let poll = Pin::new(&mut this.stream).poll_read(cx, buf);
-            if this.account().is_some() && matches!(poll, Poll::Ready(Ok(()))) {
-                // tokio-rustls may hold a failure back behind data, and nobody may read again.
-                let failure = this.stream.status().map_err(tls_error);
-                let _ = this.noted(Poll::Ready(failure));
-            }
-            return this.reads(poll, cx);
-        }
-        let poll = this.poll_readable(cx);
-        ready!(this.reads(poll, cx))?;
-        let data = this.stream.fill_buf()?;
-        let n = data.len().min(buf.remaining());
-        buf.put_slice(&data[..n]);
-        Session::consume(&mut this.stream, n);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: Session + AsyncBufRead + Unpin> AsyncBufRead for GracefulStream<S> {
-    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        let this = self.get_mut();
-        this.check_over(cx, Side::Read)?;
-        if !this.memory.close.is_closing() {
-            let poll = Pin::new(&mut this.stream).poll_fill_buf(cx).map_ok(|_| ());
-            ready!(this.reads(poll, cx))?;
-            return Poll::Ready(this.stream.fill_buf());
-        }
-        let poll = this.poll_readable(cx);
-        ready!(this.reads(poll, cx))?;
-        Poll::Ready(this.stream.fill_buf())
-    }
-
-    fn consume(self: Pin<&mut Self>, amount: usize) {
-        Session::consume(&mut self.get_mut().stream, amount);
-    }
-}
-
-impl<S: Session + AsyncWrite + Unpin> GracefulStream<S> {
-    fn check_open(&self) -> io::Result<()> {
-        match self.memory.close.is_closing() {
-            true => Err(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "write after close_notify",
-            )),
-            false => Ok(()),
-        }
-    }
-
-    /// The first step of a shutdown: our last byte.
-    fn poll_last_byte(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.quiet_policy || self.memory.quiet {
-            ready!(AsyncWrite::poll_flush(Pin::new(&mut *self), cx))?;
-            self.assume(ShutdownState::SENT);
-            return Poll::Ready(Ok(()));
-        }
-        let poll = match self.linger(|linger, stream| linger.poll_notify(cx, stream)) {
-            Some(poll) => poll,
-            None => self.poll_our_close(cx),
-        };
-        poll.map_err(io::Error::from)
-    }
-}
-
-impl<S: Session + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.check_over(cx, Side::Write)?;
-        this.check_open()?;
-        let poll = Pin::new(&mut this.stream).poll_write(cx, buf);
-        this.noted(poll)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.check_over(cx, Side::Write)?;
-        this.check_open()?;
-        let poll = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
-        this.noted(poll)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.check_over(cx, Side::Write)?;
-        if this.memory.close.is_sending() {
-            return this.poll_our_close(cx).map_err(io::Error::from);
-        }
-        if this.memory.close.has_sent_alert() {
-            return Poll::Ready(Ok(()));
-        }
-        let poll = AsyncWrite::poll_flush(Pin::new(&mut this.stream), cx);
-        this.noted(poll)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let mut failure = this.failure.map(io::Error::from);
-        if this.fin == Fin::NotBegun {
-            failure = ready!(this.poll_last_byte(cx)).err();
-            this.failure = failure.as_ref().map(io::Error::kind);
-            this.fin = Fin::Begun;
-        }
-        // Also where the alert has failed: the peer need not wait for more.
-        if this.fin == Fin::Begun {
-            let Poll::Ready(result) = this.stream.poll_close_transport(cx) else {
-                this.check_over(cx, Side::Write)?;
-                return Poll::Pending;
-            };
-            if let Err(e) = result {
-                this.failure.get_or_insert(e.kind());
-                failure.get_or_insert(e);
-            }
-            this.fin = Fin::Sent;
-        }
-        if let Some(failure) = failure {
-            return Poll::Ready(Err(failure));
-        }
-        if this.memory.quiet {
-            return Poll::Ready(Ok(()));
-        }
-        match this.linger(|linger, stream| linger.poll_drain(cx, stream)) {
-            Some(poll) => poll.map_err(io::Error::from),
-            None => Poll::Ready(Ok(())),
-        }
-    }
-}
-
-impl<S, IO> GracefulStream<S>
-where
-    S: Session + Split<Io = RecordAligned<IO>>,
-{
-    /// Returns the transport, readable from the first byte after the peer's close_notify.
+    /// Sends `data` and our `close_notify` behind it, in one write of the transport where it takes
+    /// them.
     ///
-    /// Only in state [`COMPLETE`](ShutdownState::COMPLETE): SSL_shutdown(3) says that "when the
-    /// underlying connection shall be used for more communications, the complete shutdown
-    /// procedure must be performed". Not one byte is lost, because [`RecordAligned`] has given
-    /// rustls no byte that lies behind close_notify. For FTP `CCC` (RFC 4217), LDAP StopTLS (RFC
-    /// 4511, section 4.14.3) and everybody who starts TLS again on the same socket.
+    /// tokio-rustls writes to the transport within each write, so `write_all` and a close are two
+    /// small writes. If the peer answers only after both, a TCP socket without `TCP_NODELAY` takes
+    /// 41 ms for that (Nagle's algorithm and delayed acknowledgements); this takes one round trip,
+    /// unless something that was written before is not acknowledged yet.
+    /// [`shutdown_bidirectional`](ShutdownExt::shutdown_bidirectional) may follow.
+    ///
+    /// `data` is encrypted as a whole, so keep it to what fits into memory twice. Everything else is
+    /// as for [`close_notify`](ShutdownExt::close_notify).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. If the future is dropped, either all of `data` is queued or nothing of it; call
+    /// again with the same data to continue. `data` of a later call are not sent if those of an
+    /// earlier one were queued.
     ///
     /// # Errors
     ///
-    /// [`NotComplete`], which holds the stream, if one of the two alerts is missing.
+    /// Those of [`close_notify`](ShutdownExt::close_notify), and [`ShutdownError::Tls`] if the keys
+    /// of a TLS 1.2 session are used up before all of `data` is encrypted. With
+    /// [quiet shutdown](Self::set_quiet_shutdown), [`ShutdownError::Send`] of kind `InvalidInput`
+    /// unless `data` is empty.
     ///
     /// ```
-    /// use tokio::{io::AsyncWriteExt, net::TcpStream};
-    /// use tokio_tls_shutdown::{
-    ///     GracefulStream, RecordAligned, ShutdownExt, tokio_rustls::client::TlsStream,
-    /// };
-    ///
-    /// type Tls = GracefulStream<TlsStream<RecordAligned<TcpStream>>>;
-    ///
-    /// async fn clear_command_channel(mut tls: Tls) -> std::io::Result<RecordAligned<TcpStream>> {
-    ///     tls.write_all(b"CCC\r\n").await?;
-    ///     tls.shutdown_bidirectional().await?.require_clean()?;
-    ///     tls.into_transport().map_err(std::io::Error::other)
-    /// }
+    /// # use tokio_tls_shutdown::{GracefulStream, ShutdownError, ShutdownExt};
+    /// # use tokio_tls_shutdown::tokio_rustls::client::TlsStream;
+    /// # async fn f(tls: TlsStream<tokio::net::TcpStream>) -> Result<(), ShutdownError> {
+    /// let mut tls = GracefulStream::new(tls);
+    /// tls.close_notify_with(b"QUIT\r\n").await?;
+    /// tls.shutdown_bidirectional().await?.require_clean()?;
+    /// # Ok(()) }
     /// ```
-    pub fn into_transport(mut self) -> Result<RecordAligned<IO>, NotComplete<S>> {
-        match self.state() {
-            ShutdownState::COMPLETE => Ok(self.stream.into_io().into_plain()),
-            state => Err(NotComplete {
-                stream: self,
-                state,
-            }),
+    pub fn close_notify_with<'a>(&'a mut self, data: &'a [u8]) -> CloseNotifyWith<'a, S> {
+        CloseNotifyWith::new(self, data)
+    }
+
+    /// Polls for [`close_notify_with`](Self::close_notify_with), without a deadline. `data` must be
+    /// the same until it returns `Ready`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`close_notify_with`](Self::close_notify_with).
+    pub fn poll_close_notify_with(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+        progress: &mut CloseProgress,
+    ) -> Poll<Result<ShutdownState, ShutdownError>> {
+        let poll = self.poll_close(cx, progress, Goal::Notify, data);
+        poll.map_ok(|_| self.state.exchange.state())
+    }
+
+    /// Polls a close, and writes down what has happened.
+    #[inline]
+    fn poll_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: &mut CloseProgress,
+        goal: Goal,
+        last: &[u8],
+    ) -> Poll<Result<Done, ShutdownError>> {
+        if self.quiet && goal != Goal::PeerClosed && self.state.alert.alert == Alert::Unqueued {
+            if !last.is_empty() {
+                return Poll::Ready(Err(ShutdownError::Send(std_io::Error::new(
+                    std_io::ErrorKind::InvalidInput,
+                    "quiet shutdown sends no last data",
+                ))));
+            }
+            self.assume(ShutdownState::COMPLETE);
         }
+        let Some(record) = self.extras.as_mut().and_then(|e| e.record.as_mut()) else {
+            return progress.poll_with(cx, &mut *self.stream, goal, last, &mut self.state);
+        };
+        let discarded = progress.bytes_discarded();
+        let mut poll = progress.poll_with(cx, &mut *self.stream, goal, last, &mut self.state);
+        if poll.is_pending() && record.poll_aborted(cx, Side::Write) {
+            if goal == Goal::PeerClosed {
+                return Poll::Ready(Err(ShutdownError::Receive(io::aborted())));
+            }
+            progress.expire();
+            poll = progress.poll_with(cx, &mut *self.stream, goal, last, &mut self.state);
+        }
+        record.on_discarded(progress.bytes_discarded() - discarded);
+        if goal != Goal::PeerClosed {
+            record.on_close_started();
+        }
+        if self.state.exchange.is_local_closed() {
+            record.on_local_closed();
+        }
+        if let Some(how) = self.state.exchange.peer() {
+            record.on_peer_closed(how);
+        }
+        match &poll {
+            Poll::Ready(Err(e)) if e.is_tls_failure() => {
+                record.on_tls_failed(e);
+                record.on_close_finished(Some(e));
+            }
+            Poll::Ready(Err(e)) => record.on_close_finished(Some(e)),
+            Poll::Ready(Ok(_)) if goal != Goal::PeerClosed => record.on_close_finished(None),
+            Poll::Ready(Ok(_)) | Poll::Pending => {}
+        }
+        poll
+    }
+
+    /// Returns how a bidirectional close has ended, and remembers it.
+    fn closed(&mut self, progress: &CloseProgress) -> Closed {
+        let closed = progress.closed(&mut *self.stream);
+        self.outcome = Some(closed);
+        if let Some(record) = self.record() {
+            record.on_peer_closed(closed.peer());
+        }
+        closed
+    }
+
+    /// Tries to send our `close_notify` without waiting, for someone who is not waited for.
+    fn try_close(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        // Whatever it comes to: there is no one to tell.
+        let _ = self.poll_close(&mut cx, &mut CloseProgress::new(), Goal::Notify, &[]);
     }
 }
 
-fn tls_error(error: rustls::Error) -> io::Error {
-    ShutdownError::Tls(error).into()
-}
+impl<S: PlainStream> sealed::Sealed for GracefulStream<S> {}
 
-/// The transport cannot be had yet: the two close_notify alerts have not been exchanged.
-///
-/// Holds the stream, which is as it was.
-#[derive(Debug)]
-pub struct NotComplete<S> {
-    stream: GracefulStream<S>,
-    state: ShutdownState,
-}
-
-impl<S> NotComplete<S> {
-    /// Returns which alerts have been exchanged.
-    #[must_use]
-    pub const fn state(&self) -> ShutdownState {
-        self.state
+impl<S: PlainStream> ShutdownExt for GracefulStream<S> {
+    #[inline]
+    fn poll_close_notify(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: &mut CloseProgress,
+    ) -> Poll<Result<ShutdownState, ShutdownError>> {
+        self.poll_close_notify_with(cx, &[], progress)
     }
 
-    /// Returns the stream.
-    #[must_use]
-    pub fn into_stream(self) -> GracefulStream<S> {
-        self.stream
+    #[inline]
+    fn poll_shutdown_bidirectional(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: &mut CloseProgress,
+    ) -> Poll<Result<Closed, ShutdownError>> {
+        let poll = self.poll_close(cx, progress, Goal::Bidirectional, &[]);
+        poll.map_ok(|_| self.closed(progress))
+    }
+
+    fn poll_peer_closed(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: &mut CloseProgress,
+    ) -> Poll<Result<PeerStatus, ShutdownError>> {
+        let poll = self.poll_close(cx, progress, Goal::PeerClosed, &[]);
+        poll.map_ok(|done| peer_status(done, progress))
+    }
+
+    fn received_close_notify(&mut self) -> bool {
+        let status = self.stream.status(&self.state.alert);
+        status.is_ok_and(|status| status.peer_closed)
     }
 }
-
-impl<S> std::fmt::Display for NotComplete<S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the transport is still in use by TLS: both sides must send close_notify first")
-    }
-}
-
-impl<S: std::fmt::Debug> std::error::Error for NotComplete<S> {}

@@ -16,7 +16,7 @@ use std::{
 
 use tokio::{sync::Notify, time::timeout};
 
-use crate::{outcome::PeerClose, tracker::record::Outcome};
+use crate::{state::PeerClose, tracker::record::Outcome};
 
 /// How long the tasks of streams that were ended have to drop them.
 const GRACE: Duration = Duration::from_secs(1);
@@ -255,6 +255,10 @@ impl Tracked {
         }
         drop(wakers);
         over()
+    }
+
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.tracker.shared.over.load(Ordering::Relaxed)
     }
 
     /// Leaves the tracker.

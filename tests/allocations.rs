@@ -144,7 +144,7 @@ fn last_data_costs_what_rustls_takes_for_it() {
             bare.send_close_notify();
         });
 
-        let mut rig = rig(case);
+        let mut rig = rig(case).map(GracefulStream::new);
         let ours = cost(|| assert_sent(now(rig.stream.close_notify_with(&last)).unwrap()));
         assert_eq!(ours, floor, "{case:?}");
         rig.assert_wrote_and_closed(&last);

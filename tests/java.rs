@@ -139,7 +139,7 @@ enum Served {
 
 async fn serve(tcp: TcpStream, case: Case) -> Served {
     let acceptor = TlsAcceptor::from(Arc::new(case.server_config()));
-    let mut clear = RecordAligned::new(Tap::new(tcp)).into_plain();
+    let mut clear = RecordAligned::new(Tap::new(tcp)).into_plaintext();
     for _ in 0..ROUNDS {
         assert_eq!(respond(&mut clear, "clear").await, End::StartTls);
 

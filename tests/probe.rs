@@ -21,7 +21,7 @@ use tokio::{
     process::Command,
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
-use tokio_tls_shutdown::ShutdownExt;
+use tokio_tls_shutdown::{GracefulStream, ShutdownExt};
 
 use support::{Case, Role, Version, pair::PemFiles};
 
@@ -130,6 +130,13 @@ async fn refusal(args: &[&str]) -> String {
     let line = lines.next().and_then(|line| line.strip_prefix("probe: "));
     assert_eq!(lines.next(), None, "{args:?}");
     line.unwrap().to_owned()
+}
+
+/// Sends an answer and `close_notify` together.
+async fn close_notify_with(tls: Tls, answer: &[u8]) -> io::Result<Tls> {
+    let mut tls = GracefulStream::new(tls);
+    tls.close_notify_with(answer).await?;
+    Ok(tls.into_inner())
 }
 
 async fn read_to_close_notify(tls: &mut Tls) -> io::Result<()> {
@@ -319,7 +326,7 @@ async fn plaintext_behind_the_close_is_counted() {
 async fn a_server_that_ends_first_is_told_apart() {
     async fn close_notify(mut tls: Tls) -> io::Result<()> {
         tls.read_u8().await?;
-        tls.close_notify_with(b"bye").await?;
+        let mut tls = close_notify_with(tls, b"bye").await?;
         read_to_close_notify(&mut tls).await
     }
     async fn fin(mut tls: Tls) -> io::Result<()> {
@@ -357,7 +364,7 @@ async fn escapes_in_the_request_are_understood() {
         let mut request = [0; REQUEST.len()];
         tls.read_exact(&mut request).await?;
         if request == REQUEST {
-            tls.close_notify_with(b"yes").await?;
+            tls = close_notify_with(tls, b"yes").await?;
         }
         read_to_close_notify(&mut tls).await
     }
@@ -375,7 +382,7 @@ async fn a_late_answer_to_the_request_is_waited_for() {
         tls.read_u8().await?;
         // Longer than the silence that ends a conversation.
         tokio::time::sleep(Duration::from_millis(600)).await;
-        tls.close_notify_with(b"yes").await?;
+        let mut tls = close_notify_with(tls, b"yes").await?;
         read_to_close_notify(&mut tls).await
     }
     let args = [&PATIENT[..], &["--send", "x"]].concat();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use support::{CASES, Case, Delayed};
 use tokio::{io::AsyncReadExt, time::Instant};
 use tokio_rustls::TlsStream;
-use tokio_tls_shutdown::{Closed, ShutdownExt, ShutdownState, tokio_rustls};
+use tokio_tls_shutdown::{Closed, GracefulStream, ShutdownExt, ShutdownState, tokio_rustls};
 
 type Tls = TlsStream<Delayed>;
 
@@ -53,7 +53,8 @@ async fn a_bidirectional_close_takes_one_round_trip() {
 #[tokio::test(start_paused = true)]
 async fn last_data_in_front_of_it_adds_no_round_trip() {
     for case in CASES {
-        let (mut ours, mut theirs) = pair(case).await;
+        let (ours, mut theirs) = pair(case).await;
+        let mut ours = GracefulStream::new(ours);
         let close = timed(async {
             ours.close_notify_with(b"last").await.unwrap();
             ours.shutdown_bidirectional().await.unwrap()

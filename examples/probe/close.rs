@@ -80,7 +80,7 @@ pub(crate) async fn close(mut stream: Stream, limit: Duration) -> Close {
         Ok(transport) => transport,
         Err(open) => {
             let (transport, _) = open.into_stream().into_inner().into_inner();
-            transport.into_plain()
+            transport.into_plaintext()
         }
     };
     // A reset is told only once.

@@ -5,7 +5,7 @@ use std::{os::fd::AsFd, time::Duration};
 use anyhow::bail;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_tls_shutdown::{ClosePolicy, GracefulStream, ShutdownExt};
+use tokio_tls_shutdown::{ClosePolicy, GracefulStream, PlainStream};
 
 use crate::{
     ours::{both_ways, check, close_both, read_first, read_to_end},
@@ -25,7 +25,7 @@ const HEAD: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
 /// Asks a web server.
 pub(crate) async fn ask<S>(scenario: Scenario, tls: &mut GracefulStream<S>) -> anyhow::Result<Ours>
 where
-    GracefulStream<S>: ShutdownExt + AsyncRead + AsyncWrite + Unpin,
+    S: PlainStream + AsyncRead + AsyncWrite + Unpin,
 {
     let (got, end) = match scenario {
         Scenario::Answer | Scenario::Resume => close_both(tls).await?,
@@ -49,7 +49,8 @@ pub(crate) async fn serve<S>(
     tls: &mut GracefulStream<S>,
 ) -> anyhow::Result<Ours>
 where
-    GracefulStream<S>: ShutdownExt + AsyncRead + AsyncWrite + AsFd + Unpin,
+    S: PlainStream + AsyncRead + AsyncWrite + Unpin,
+    GracefulStream<S>: AsFd,
 {
     let mut request = vec![0; 65_536];
     let mut have = 0;

@@ -17,8 +17,8 @@ use tokio::{
     time::timeout,
 };
 use tokio_tls_shutdown::{
-    ClosePolicy, CloseProgress, Closed, GracefulStream, PeerClose, ShutdownError, ShutdownExt,
-    ShutdownState, is_missing_close_notify,
+    ClosePolicy, CloseProgress, Closed, GracefulStream, PeerClose, PlainStream, ShutdownError,
+    ShutdownExt, ShutdownState, is_missing_close_notify,
 };
 
 use crate::scenario::{End, FLIGHT, HELLO, Ours, Scenario, payload};
@@ -33,7 +33,8 @@ pub(crate) async fn play<S>(
     closed: oneshot::Sender<()>,
 ) -> anyhow::Result<Ours>
 where
-    GracefulStream<S>: ShutdownExt + AsyncRead + AsyncWrite + AsFd + Unpin,
+    S: PlainStream + AsyncRead + AsyncWrite + Unpin,
+    GracefulStream<S>: AsFd,
 {
     greet(tls).await.context("greeting")?;
     let (got, end) = match scenario {
@@ -89,7 +90,7 @@ async fn greet(tls: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()
 /// Closes in both directions; returns how much was discarded, and the peer's answer.
 pub(crate) async fn close_both<S>(tls: &mut GracefulStream<S>) -> anyhow::Result<(usize, End)>
 where
-    GracefulStream<S>: ShutdownExt,
+    S: PlainStream,
 {
     let result = tls.shutdown_bidirectional().deadline(PATIENCE).await;
     Ok(match result {
@@ -112,7 +113,7 @@ fn end_of(closed: Closed) -> anyhow::Result<End> {
 /// Reads until the peer has closed, then closes.
 pub(crate) async fn read_first<S>(tls: &mut GracefulStream<S>) -> anyhow::Result<(usize, End)>
 where
-    GracefulStream<S>: ShutdownExt + AsyncRead + Unpin,
+    S: PlainStream + AsyncRead + Unpin,
 {
     let (got, end) = read_to_end(tls).await?;
     let (more, again) = close_both(tls).await?;
@@ -162,7 +163,7 @@ pub(crate) async fn both_ways<S>(
     data: &[u8],
 ) -> anyhow::Result<(usize, End)>
 where
-    GracefulStream<S>: ShutdownExt + AsyncRead + AsyncWrite + Unpin,
+    S: PlainStream + AsyncRead + AsyncWrite + Unpin,
 {
     let mut ours = Sending {
         left: data,
@@ -203,7 +204,7 @@ struct Sending<'a> {
 impl Sending<'_> {
     fn poll<S>(&mut self, cx: &mut Context<'_>, tls: &mut GracefulStream<S>) -> Poll<()>
     where
-        GracefulStream<S>: ShutdownExt + AsyncWrite + Unpin,
+        S: PlainStream + AsyncWrite + Unpin,
     {
         while !self.done && !self.left.is_empty() {
             match ready!(Pin::new(&mut *tls).poll_write(cx, self.left)) {
@@ -221,7 +222,7 @@ impl Sending<'_> {
 /// Only an authenticated close_notify counts as one.
 pub(crate) fn check<S>(tls: &mut GracefulStream<S>, end: End) -> anyhow::Result<()>
 where
-    GracefulStream<S>: ShutdownExt,
+    S: PlainStream,
 {
     let received = tls.received_close_notify();
     ensure!(

@@ -1,36 +1,40 @@
-//! The close itself: what was sent and seen goes in, what to do next comes out.
+//! What a close does next: results of sending and receiving go in, an action comes out.
 //!
-//! No I/O, no clock and no rustls, so that every sequence of events can be tried.
+//! No I/O, no clock and no TLS library, so that every sequence of events can be tried. Of its
+//! methods, `on_...` and `begin_...` take in what has happened, `next` and the getters only look.
 
-use crate::outcome::{PeerClose, ShutdownState};
+use super::exchange::{Exchange, Local, TURNS};
+use crate::{backend::Received, state::PeerClose};
 
 #[cfg(test)]
 mod tests;
 
-/// Reads between two yields to the runtime: some hundred kilobytes, so that
-/// timers and other tasks run when the peer floods a transport that never blocks.
-const READS_PER_POLL: u8 = 32;
+/// Reads between two yields to the runtime. A peer that floods a transport which never blocks must
+/// not keep timers and other tasks from running: this is a quarter of tokio's budget for a task.
+const READS_PER_POLL: u8 = if cfg!(test) { 3 } else { 32 };
 
 /// How far a call goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Goal {
-    /// Ours is sent.
+    /// Our `close_notify` is sent.
     Notify,
-    /// Ours is sent and theirs has come.
+    /// The same. While that is blocked, application data are received and discarded.
+    NotifyAndDiscard,
+    /// Our `close_notify` is sent, and the peer has closed.
     Bidirectional,
+    /// The peer has closed, or there is something to read. Nothing is sent.
+    PeerClosed,
 }
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Want {
-    /// Queue our close_notify, once the handshake is finished.
-    Queue,
-    /// Write at most this many bytes of the queue; the last of them ends our close_notify.
-    Write(usize),
-    /// Flush the transport.
-    Flush,
-    /// Read and process what one read of the transport gives.
-    Read,
+pub(crate) enum Action {
+    /// Send our `close_notify`.
+    Send,
+    /// Receive one step, and leave application data to be read.
+    ReceiveAndKeep,
+    /// Receive one step, and discard application data.
+    ReceiveAndDiscard,
     /// Return `Pending`: the transport wakes us.
     Wait,
     /// Return `Pending` and be polled again soon.
@@ -42,128 +46,45 @@ pub(crate) enum Want {
 /// How a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
-    /// As far as its goal.
+    /// It has reached its goal.
     Reached,
-    /// The transport refused our close_notify.
+    /// There is something to read.
+    Readable,
+    /// The transport has failed for our `close_notify`.
     Undeliverable,
-    /// The time ran out before our close_notify was sent.
+    /// The time ran out before our `close_notify` was sent.
     SendTimedOut,
-}
-
-/// Where our close_notify is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Ours {
-    Unqueued,
-    Queued,
-    Unflushed,
-    Sent,
-    /// Not sent, but it counts as sent.
-    Assumed,
-    /// Writing failed.
-    Undeliverable {
-        peer_gone: bool,
-    },
-}
-
-/// What outlives a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Memory {
-    ours: Ours,
-    /// Bytes of the queue, our close_notify included, that are not written.
-    left: usize,
-    theirs: Option<PeerClose>,
-}
-
-impl Memory {
-    pub(crate) const NEW: Self = Self {
-        ours: Ours::Unqueued,
-        left: 0,
-        theirs: None,
-    };
-
-    /// Counts `state` as reached. An alert that is on its way is sent all the same.
-    pub(crate) fn assume(&mut self, state: ShutdownState) {
-        if state.contains(ShutdownState::SENT) && self.ours == Ours::Unqueued {
-            self.ours = Ours::Assumed;
-        }
-        if state.contains(ShutdownState::RECEIVED) {
-            self.theirs.get_or_insert(PeerClose::Assumed);
-        }
-    }
-
-    /// The peer has ended its side.
-    pub(crate) fn peer_closed(&mut self, how: PeerClose) {
-        if self.theirs == Some(PeerClose::Assumed) && how == PeerClose::CloseNotify {
-            self.theirs = None;
-        }
-        self.theirs.get_or_insert(how);
-    }
-
-    /// Nothing more may be written by the application.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.ours != Ours::Unqueued
-    }
-
-    /// Our close_notify is queued and still has to be sent.
-    pub(crate) fn is_sending(&self) -> bool {
-        !matches!(self.ours, Ours::Unqueued | Ours::Sent | Ours::Assumed)
-    }
-
-    /// Our close_notify is out.
-    pub(crate) fn has_sent_alert(&self) -> bool {
-        self.ours == Ours::Sent
-    }
-
-    /// Our side is closed: our close_notify is out or counts as such, or the peer has said goodbye
-    /// and left before it could be delivered.
-    pub(crate) fn is_closed(&self) -> bool {
-        match self.ours {
-            Ours::Sent | Ours::Assumed => true,
-            Ours::Undeliverable { peer_gone } => {
-                peer_gone && self.theirs == Some(PeerClose::CloseNotify)
-            }
-            Ours::Unqueued | Ours::Queued | Ours::Unflushed => false,
-        }
-    }
-
-    /// How the peer has ended its side, if it has.
-    pub(crate) fn peer_close(&self) -> Option<PeerClose> {
-        self.theirs
-    }
-
-    pub(crate) fn state(&self) -> ShutdownState {
-        let sent = match self.ours {
-            Ours::Sent | Ours::Assumed => ShutdownState::SENT,
-            _ => ShutdownState::NONE,
-        };
-        match self.theirs {
-            Some(PeerClose::CloseNotify | PeerClose::Assumed) => sent | ShutdownState::RECEIVED,
-            _ => sent,
-        }
-    }
 }
 
 /// One close of one connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Machine {
-    memory: Memory,
+    exchange: Exchange,
     discarded: u64,
     discard_limit: u64,
-    write_blocked: bool,
-    read_blocked: bool,
-    timed_out: bool,
+    // From here on, of the current poll.
+    /// The time has run out: nothing is waited for.
+    expired: bool,
+    send_blocked: bool,
+    receive_blocked: bool,
+    /// The library receives no more before somebody takes what there is.
+    full: bool,
+    /// There is something to read.
+    readable: bool,
     reads_left: u8,
 }
 
 impl Machine {
     pub(crate) const fn new(discard_limit: u64) -> Self {
         Self {
-            memory: Memory::NEW,
+            exchange: Exchange::NEW,
             discarded: 0,
             discard_limit,
-            write_blocked: false,
-            read_blocked: false,
-            timed_out: false,
+            expired: false,
+            send_blocked: false,
+            receive_blocked: false,
+            full: false,
+            readable: false,
             reads_left: READS_PER_POLL,
         }
     }
@@ -174,150 +95,217 @@ impl Machine {
 
     /// Decides what to do next.
     #[inline]
-    pub(crate) fn want(&self, goal: Goal) -> Want {
-        if let Some(done) = self.done(goal) {
-            return Want::Done(done);
-        }
-        if !self.write_blocked {
-            match self.memory.ours {
-                Ours::Unqueued => return Want::Queue,
-                Ours::Queued => return Want::Write(self.memory.left),
-                Ours::Unflushed => return Want::Flush,
-                Ours::Sent | Ours::Assumed | Ours::Undeliverable { .. } => {}
+    pub(crate) fn next(&self, goal: Goal) -> Action {
+        match goal {
+            Goal::Notify => self.next_of_notify(Action::Wait, Action::ReceiveAndKeep),
+            Goal::NotifyAndDiscard => {
+                self.next_of_notify(self.discard_or_wait(), Action::ReceiveAndDiscard)
             }
+            Goal::Bidirectional => self.next_of_bidirectional(),
+            Goal::PeerClosed => self.next_of_peer_closed(),
         }
-        // Also while our write is blocked: the peer may be waiting for us to read.
-        if goal == Goal::Bidirectional && self.peer_close().is_none() && !self.read_blocked {
-            return match self.reads_left {
-                0 => Want::Yield,
-                _ => Want::Read,
-            };
-        }
-        Want::Wait
     }
 
     #[inline]
-    fn done(&self, goal: Goal) -> Option<Done> {
-        match self.memory.ours {
-            Ours::Sent | Ours::Assumed if goal == Goal::Notify => Some(Done::Reached),
-            Ours::Sent | Ours::Assumed => self.peer_close().map(|_| Done::Reached),
-            // A peer that said goodbye and left has lost nothing.
-            Ours::Undeliverable { peer_gone: true }
-                if self.memory.theirs == Some(PeerClose::CloseNotify) =>
-            {
-                Some(Done::Reached)
-            }
-            // Its goodbye may still lie unread.
-            Ours::Undeliverable { peer_gone: true }
-                if goal == Goal::Bidirectional
-                    && self.peer_close().is_none()
-                    && !self.read_blocked =>
-            {
-                None
-            }
-            Ours::Undeliverable { .. } => Some(Done::Undeliverable),
-            _ => None,
+    fn next_of_notify(&self, blocked: Action, receive: Action) -> Action {
+        match self.exchange.local {
+            Local::Sent | Local::Assumed => Action::Done(Done::Reached),
+            Local::Open => self.send_or(blocked),
+            Local::Failed { gone } => self.next_of_failed(gone, receive),
         }
     }
 
-    /// A poll begins: what was blocked may be ready, what failed is tried again.
     #[inline]
-    pub(crate) fn begin_poll(&mut self) {
-        self.write_blocked = false;
-        self.read_blocked = false;
-        self.timed_out = false;
+    fn next_of_bidirectional(&self) -> Action {
+        match self.exchange.local {
+            Local::Sent | Local::Assumed => match self.peer_close() {
+                // What was received before it is discarded and counted too.
+                Some(PeerClose::CloseNotify) if self.is_unread() => Action::ReceiveAndDiscard,
+                Some(_) => Action::Done(Done::Reached),
+                None => self.receive(Action::ReceiveAndDiscard),
+            },
+            Local::Open => self.send_or(self.discard_or_wait()),
+            Local::Failed { gone } => self.next_of_failed(gone, Action::ReceiveAndDiscard),
+        }
+    }
+
+    fn next_of_peer_closed(&self) -> Action {
+        match self.exchange.peer {
+            _ if self.readable => Action::Done(Done::Readable),
+            Some(_) => Action::Done(Done::Reached),
+            None => self.receive(Action::ReceiveAndKeep),
+        }
+    }
+
+    #[inline]
+    fn send_or(&self, blocked: Action) -> Action {
+        match self.send_blocked {
+            false => Action::Send,
+            true if self.expired => Action::Done(Done::SendTimedOut),
+            true => blocked,
+        }
+    }
+
+    /// While our own write is blocked: the peer may be waiting for us to read.
+    #[inline]
+    fn discard_or_wait(&self) -> Action {
+        match self.peer_close() {
+            None => self.receive(Action::ReceiveAndDiscard),
+            Some(_) => Action::Wait,
+        }
+    }
+
+    #[inline]
+    fn receive(&self, action: Action) -> Action {
+        match self.reads_left {
+            _ if self.receive_blocked => Action::Wait,
+            0 => Action::Yield,
+            _ => action,
+        }
+    }
+
+    /// Returns `true` if there may be application data in front of the peer's `close_notify`.
+    #[inline]
+    fn is_unread(&self) -> bool {
+        self.readable && !self.receive_blocked
+    }
+
+    /// A peer that has sent `close_notify` and left has lost nothing. If our write has failed
+    /// because it has left, its `close_notify` is in the socket by now or never will be; only the
+    /// reactor may not have looked yet.
+    fn next_of_failed(&self, gone: bool, receive: Action) -> Action {
+        let discards = receive == Action::ReceiveAndDiscard;
+        match self.peer_close() {
+            Some(PeerClose::CloseNotify) if discards && self.is_unread() => receive,
+            _ if self.exchange.has_received() => Action::Done(Done::Reached),
+            None if gone && !self.full && !self.receive_blocked => self.receive(receive),
+            None if gone && !self.full && self.exchange.turns_left > 0 => Action::Yield,
+            _ => Action::Done(Done::Undeliverable),
+        }
+    }
+
+    /// A poll begins: what was blocked may be ready. If the time has `expired`, it is the last.
+    #[inline]
+    pub(crate) fn begin_poll(&mut self, expired: bool) {
+        self.expired = expired;
+        self.send_blocked = false;
+        self.receive_blocked = false;
+        self.full = false;
+        self.readable = false;
         self.reads_left = READS_PER_POLL;
-        if let Ours::Undeliverable { .. } = self.memory.ours {
-            self.queued(self.memory.left);
-        }
     }
 
-    /// The queue holds `bytes` bytes up to and including our close_notify.
+    /// The session says where it stands.
     #[inline]
-    pub(crate) fn queued(&mut self, bytes: usize) {
-        self.memory.left = bytes;
-        self.memory.ours = match bytes {
-            0 => Ours::Unflushed,
-            _ => Ours::Queued,
-        };
-    }
-
-    /// The queue is only `bytes` bytes long: somebody else has written from it.
-    #[inline]
-    pub(crate) fn queue_is_at_most(&mut self, bytes: usize) {
-        if self.memory.ours == Ours::Queued {
-            self.queued(self.memory.left.min(bytes));
+    pub(crate) fn on_status(&mut self, peer_closed: bool, readable: bool) {
+        if peer_closed {
+            self.exchange.on_peer_closed(PeerClose::CloseNotify);
         }
+        self.readable = readable;
     }
 
-    pub(crate) fn wrote(&mut self, bytes: usize) {
-        self.queued(self.memory.left.saturating_sub(bytes));
+    #[inline]
+    pub(crate) fn on_sent(&mut self) {
+        self.exchange.local = Local::Sent;
     }
 
-    pub(crate) fn flushed(&mut self) {
-        self.memory.ours = Ours::Sent;
+    pub(crate) fn on_send_blocked(&mut self) {
+        self.send_blocked = true;
     }
 
-    pub(crate) fn write_blocked(&mut self) {
-        self.write_blocked = true;
+    /// Sending has failed, with `gone` because the peer is gone.
+    pub(crate) fn on_send_failed(&mut self, gone: bool) {
+        self.exchange.local = Local::Failed { gone };
     }
 
-    /// Writing or flushing failed, with `peer_gone` because nobody is there to read it.
-    pub(crate) fn write_failed(&mut self, peer_gone: bool) {
-        self.memory.ours = Ours::Undeliverable { peer_gone };
-    }
-
-    pub(crate) fn read(&mut self) {
+    /// A step has left application data to be read.
+    pub(crate) fn on_kept(&mut self, received: Received) {
+        match received {
+            Received::Data(_) => self.readable = true,
+            Received::Full => (self.full, self.readable) = (true, true),
+            received => self.on_other(received),
+        }
         self.reads_left = self.reads_left.saturating_sub(1);
     }
 
-    pub(crate) fn read_blocked(&mut self) {
-        self.read_blocked = true;
+    /// A step has discarded application data.
+    #[inline]
+    pub(crate) fn on_discarded(&mut self, received: Received) {
+        match received {
+            Received::Data(bytes) => self.discarded = self.discarded.saturating_add(bytes as u64),
+            received => {
+                self.readable = false;
+                self.on_other(received);
+            }
+        }
+        self.reads_left = self.reads_left.saturating_sub(1);
     }
 
-    /// The peer has ended its side.
-    pub(crate) fn peer_closed(&mut self, how: PeerClose) {
-        self.memory.peer_closed(how);
+    #[inline]
+    fn on_other(&mut self, received: Received) {
+        match received {
+            Received::CloseNotify => self.exchange.on_peer_closed(PeerClose::CloseNotify),
+            Received::Eof => self.exchange.on_peer_closed(PeerClose::Eof),
+            Received::Reset(_) => self.exchange.on_peer_closed(PeerClose::Reset),
+            Received::Data(_) | Received::Other | Received::Full => {}
+        }
     }
 
-    pub(crate) fn discarded(&mut self, bytes: usize) {
-        self.discarded = self.discarded.saturating_add(bytes as u64);
+    pub(crate) fn on_receive_blocked(&mut self) {
+        self.receive_blocked = true;
     }
 
-    /// The time has run out: nothing is waited for any longer.
-    pub(crate) fn time_out(&mut self, goal: Goal) -> Done {
-        self.timed_out = true;
-        self.done(goal).unwrap_or(Done::SendTimedOut)
+    /// The call gives way to the runtime.
+    pub(crate) fn on_yield(&mut self) {
+        if self.receive_blocked {
+            self.exchange.turns_left = self.exchange.turns_left.saturating_sub(1);
+        }
     }
 
-    pub(crate) fn memory(&self) -> Memory {
-        self.memory
+    /// The call ends without having sent our `close_notify`: the next one tries again.
+    pub(crate) fn on_undeliverable(&mut self) {
+        self.exchange.local = Local::Open;
+        self.exchange.turns_left = TURNS;
     }
 
-    /// Goes on where an earlier call was.
-    pub(crate) fn recall(&mut self, memory: Memory) {
-        self.memory = memory;
+    /// Returns `true` if sending has failed, and only the reactor is waited for: it may find the
+    /// peer's `close_notify` in the socket.
+    pub(crate) fn awaits_reactor(&self) -> bool {
+        matches!(self.exchange.local, Local::Failed { .. }) && self.receive_blocked
     }
 
-    /// Tells whether the peer has sent anything since the poll began.
-    pub(crate) fn has_read(&self) -> bool {
+    /// Returns how often the reactor is still waited for.
+    pub(crate) fn turns_left(&self) -> u8 {
+        self.exchange.turns_left
+    }
+
+    /// Returns `true` if anything was received since the poll began.
+    pub(crate) fn has_received_any(&self) -> bool {
         self.reads_left < READS_PER_POLL
     }
 
-    /// The transport has all of our close_notify: what the queue still holds lies behind it.
-    pub(crate) fn is_written(&self) -> bool {
-        matches!(self.memory.ours, Ours::Unflushed | Ours::Sent)
+    pub(crate) fn exchange(&self) -> Exchange {
+        self.exchange
     }
 
-    /// How the peer ended, if it did or if we no longer wait for it.
+    /// Continues where an earlier call was.
+    #[inline]
+    pub(crate) fn set_exchange(&mut self, exchange: Exchange) {
+        self.exchange = exchange;
+    }
+
+    /// Returns how the peer closed, if it did or if we no longer wait for it.
     #[inline]
     pub(crate) fn peer_close(&self) -> Option<PeerClose> {
         if self.discarded > self.discard_limit {
             return Some(PeerClose::DiscardLimit);
         }
-        self.memory
-            .theirs
-            .or_else(|| self.timed_out.then_some(PeerClose::TimedOut))
+        (self.exchange.peer).or_else(|| self.expired.then_some(PeerClose::TimedOut))
+    }
+
+    /// Returns `true` if the peer's `close_notify` was received before ours was sent.
+    pub(crate) fn peer_closed_first(&self) -> bool {
+        self.exchange.peer_first
     }
 
     pub(crate) fn bytes_discarded(&self) -> u64 {

@@ -1,49 +1,55 @@
-//! One poll of a close: asks the machine, does it with the session.
+//! `CloseProgress`: one poll of a close. Asks the machine, and has the backend do it.
 
 use std::{
     io, mem,
     task::{Context, Poll},
+    thread,
+    time::Duration,
 };
 
-use crate::{
-    backend::rustls::{ReadError, Session, Status},
-    close::machine::{self, Done, Goal, Machine, Want},
-    error::ShutdownError,
-    outcome::{Closed, PeerClose, ShutdownState},
-    stream::framing::Framing,
-    tracker::Side,
-    tracker::record::{Account, Outcome},
+use super::{
+    exchange::Exchange,
+    machine::{Action, Done, Goal, Machine},
 };
+use crate::{
+    backend::{AlertState, Backend, BackendError, Plaintext, is_gone},
+    closed::Closed,
+    error::ShutdownError,
+    state::{PeerClose, ShutdownState},
+};
+
+/// The last turns of a close that waits for the reactor. The turns before them are one more than
+/// tokio takes between two looks at its sockets.
+const SLEEPING_TURNS: u8 = 64;
 
 const DEFAULT_DISCARD_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// What a stream remembers of its close from one call to the next.
+/// What is known of the close of one connection from one call to the next.
 #[derive(Clone, Copy, Debug)]
-pub struct Memory {
-    pub(crate) close: machine::Memory,
-    pub(crate) framing: Framing,
-    /// Send nothing and wait for nobody: SSL_set_quiet_shutdown(3).
-    pub(crate) quiet: bool,
-    pub(crate) outcome: Option<Closed>,
+pub(crate) struct CloseState {
+    pub(crate) alert: AlertState,
+    pub(crate) exchange: Exchange,
 }
 
-impl Memory {
+impl CloseState {
     pub(crate) const NEW: Self = Self {
-        close: machine::Memory::NEW,
-        framing: Framing::unknown(),
-        quiet: false,
-        outcome: None,
+        alert: AlertState {
+            alert: crate::backend::Alert::Unqueued,
+            last_queued: false,
+            peer_closed: false,
+            handshaking: false,
+        },
+        exchange: Exchange::NEW,
     };
 }
 
-/// How far the close of a connection has come, for those who poll it themselves.
+/// State of a close in progress, for use with the `poll_` methods of [`ShutdownExt`].
 ///
-/// A plain TLS stream has no place to note this. The futures bring their own; the poll twins of
-/// [`ShutdownExt`] take it from their caller, who keeps one beside each stream and gives it to all
-/// of them.
+/// A plain TLS stream cannot store it, so the caller keeps one beside each stream and passes it to
+/// every call. The futures have one of their own.
 ///
-/// The discard limit is 16 MiB unless set. It knows no time: see [`ShutdownExt`] for how to bound
-/// a twin.
+/// The discard limit defaults to 16 MiB. There is no deadline: see [`ShutdownExt`] for how to bound
+/// a `poll_` method.
 ///
 /// [`ShutdownExt`]: crate::ShutdownExt
 ///
@@ -66,14 +72,9 @@ impl Memory {
 /// ```
 #[derive(Debug)]
 pub struct CloseProgress {
-    machine: Machine,
-    framing: Framing,
-    tickets_before: Option<u32>,
-    /// How many of the discarded bytes are in the account.
-    accounted: u64,
-    /// Nobody has touched the stream since the last poll.
-    untouched: bool,
-    failure: Option<io::Error>,
+    call: Call,
+    /// For a stream that cannot remember.
+    state: CloseState,
 }
 
 impl Default for CloseProgress {
@@ -83,21 +84,23 @@ impl Default for CloseProgress {
 }
 
 impl CloseProgress {
-    /// Makes the progress of a close that has not begun.
+    /// Creates a new progress, of a close that has not begun.
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            machine: Machine::new(DEFAULT_DISCARD_LIMIT),
-            framing: Framing::unknown(),
-            tickets_before: None,
-            accounted: 0,
-            untouched: false,
-            failure: None,
+            call: Call {
+                machine: Machine::new(DEFAULT_DISCARD_LIMIT),
+                tickets_before: None,
+                expires: false,
+                yields: false,
+                failure: None,
+            },
+            state: CloseState::NEW,
         }
     }
 
-    /// Sets how many bytes of application data a bidirectional close throws away before it gives
-    /// up with [`PeerClose::DiscardLimit`].
+    /// Sets how many bytes of application data a bidirectional close discards before it gives up
+    /// with [`PeerClose::DiscardLimit`]. Defaults to 16 MiB.
     #[must_use]
     pub const fn discard_limit(mut self, bytes: u64) -> Self {
         self.set_discard_limit(bytes);
@@ -105,247 +108,202 @@ impl CloseProgress {
     }
 
     pub(crate) const fn set_discard_limit(&mut self, bytes: u64) {
-        self.machine.set_discard_limit(bytes);
+        self.call.machine.set_discard_limit(bytes);
     }
 
-    /// Returns which alerts have been exchanged, as far as the last poll has seen.
+    /// Returns which alerts were exchanged, as far as the last poll has seen.
     #[must_use]
     pub fn state(&self) -> ShutdownState {
-        self.machine.memory().state()
+        self.call.machine.exchange().state()
+    }
+
+    /// Returns how the peer has closed, or is no longer waited for.
+    pub(crate) fn peer_close(&self) -> Option<PeerClose> {
+        self.call.machine.peer_close()
     }
 
     /// Returns how a bidirectional close has ended.
-    pub(crate) fn closed<S: Session>(&self, stream: &mut S) -> Closed {
-        let closed = Closed {
-            peer: self.machine.peer_close().unwrap_or(PeerClose::TimedOut),
-            discarded: self.machine.bytes_discarded(),
-            // A quiet shutdown has waited for none.
-            tickets: (self.tickets_before).map_or(0, |n| stream.tickets().saturating_sub(n)),
-        };
-        if let Some(memory) = stream.memory() {
-            memory.outcome = Some(closed);
-        }
-        if let Some(account) = stream.account() {
-            account.closed(closed);
-        }
-        closed
-    }
-
-    /// Returns what a call has come to, for those who count.
-    pub(crate) fn outcome(&self, failed: bool) -> Outcome {
-        match self.machine.peer_close() {
-            _ if failed => Outcome::Failed,
-            Some(how) => Outcome::Peer(how),
-            None => Outcome::Sent,
+    pub(crate) fn closed<B: Backend>(&self, backend: &mut B) -> Closed {
+        let machine = &self.call.machine;
+        let tickets_before = self.call.tickets_before;
+        Closed {
+            peer: machine.peer_close().unwrap_or(PeerClose::TimedOut),
+            discarded: machine.bytes_discarded(),
+            // A quiet shutdown has polled nothing.
+            tickets: tickets_before.map_or(0, |n| backend.tickets().saturating_sub(n)),
+            peer_first: machine.peer_closed_first(),
         }
     }
 
     pub(crate) fn bytes_discarded(&self) -> u64 {
-        self.machine.bytes_discarded()
+        self.call.machine.bytes_discarded()
     }
 
-    /// Tells whether the peer has sent anything during the last poll.
-    pub(crate) fn has_read(&self) -> bool {
-        self.machine.has_read()
+    /// Returns `true` if the peer has sent anything during the last poll.
+    pub(crate) fn has_received_any(&self) -> bool {
+        self.call.machine.has_received_any()
     }
 
-    /// Promises that nobody touches the stream before the next poll.
-    pub(crate) fn set_untouched(&mut self) {
-        // Before that it is the handshake that reads.
-        self.untouched = self.machine.memory().is_closing();
+    /// Returns `true` if the last poll was `Pending` only to give way to the runtime.
+    pub(crate) fn yields(&self) -> bool {
+        self.call.yields
     }
 
-    /// Ends a call whose time has run out.
-    pub(crate) fn time_out(&mut self, goal: Goal) -> Result<(), ShutdownError> {
-        let done = self.machine.time_out(goal);
-        self.end(done)
+    /// Returns `true` if our write has failed, and the reactor is given time to find what the peer
+    /// had sent before.
+    pub(crate) fn awaits_reactor(&self) -> bool {
+        self.call.yields && self.call.machine.awaits_reactor()
     }
 
-    fn end(&mut self, done: Done) -> Result<(), ShutdownError> {
-        match done {
-            Done::Reached => Ok(()),
-            Done::SendTimedOut => Err(ShutdownError::SendTimedOut),
-            Done::Undeliverable => Err(ShutdownError::Send(
-                (self.failure.take()).unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()),
-            )),
-        }
+    /// The time has run out: the next poll is ready.
+    pub(crate) fn expire(&mut self) {
+        self.call.expires = true;
     }
 
-    fn write_failed(&mut self, error: io::Error) {
-        self.machine.write_failed(is_gone(&error));
-        self.failure = Some(error);
-    }
-
-    /// Takes in what the session says of itself.
-    fn look<S: Session>(&mut self, stream: &mut S, goal: Goal, status: Status) {
-        self.machine.queue_is_at_most(status.queued);
-        if status.peer_closed {
-            self.machine.peer_closed(PeerClose::CloseNotify);
-        }
-        if goal == Goal::Bidirectional {
-            let discarded = stream.discard_plaintext();
-            self.machine.discarded(discarded.bytes);
-            if discarded.at_eof {
-                self.machine.peer_closed(PeerClose::Eof);
-            }
-        }
-    }
-
-    /// Goes on until `goal` is reached or the transport blocks. `last` is queued in front of our
-    /// close_notify.
-    pub(crate) fn poll<S: Session>(
+    /// Polls a stream that cannot remember.
+    #[inline]
+    pub(crate) fn poll<B: Backend>(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut S,
+        backend: &mut B,
+        goal: Goal,
+    ) -> Poll<Result<Done, ShutdownError>> {
+        self.call.poll(cx, backend, goal, &[], &mut self.state)
+    }
+
+    /// Polls a stream that remembers, with `last` application data in front of our `close_notify`.
+    #[inline]
+    pub(crate) fn poll_with<B: Backend>(
+        &mut self,
+        cx: &mut Context<'_>,
+        backend: &mut B,
         goal: Goal,
         last: &[u8],
-    ) -> Poll<Result<(), ShutdownError>> {
-        let poll = match self.recall(stream, last) {
-            Ok(true) => Poll::Ready(Ok(())),
-            Ok(false) => self.poll_recalled(cx, stream, goal, last),
-            Err(e) => return Poll::Ready(Err(e)),
-        };
-        if self.machine.is_written() {
-            // Not one byte after close_notify, whatever was queued behind it, and by what failed.
-            stream.discard_queue();
-        }
-        let over = |account: &mut Account| account.poll_over(cx, Side::Write);
-        let poll = match poll {
-            // Whoever tracks the stream waits no longer.
-            Poll::Pending if stream.account().is_some_and(over) => Poll::Ready(self.time_out(goal)),
-            poll => poll,
-        };
-        if let Some(memory) = stream.memory() {
-            memory.close = self.machine.memory();
-            memory.framing = self.framing;
-        }
-        if let Some(account) = stream.account() {
-            let discarded = self.machine.bytes_discarded();
-            account.discarded(discarded - mem::replace(&mut self.accounted, discarded));
-            account.close_polled(&poll, self.machine.memory());
-        }
+        state: &mut CloseState,
+    ) -> Poll<Result<Done, ShutdownError>> {
+        self.call.poll(cx, backend, goal, last, state)
+    }
+}
+
+/// What belongs to one call.
+#[derive(Debug)]
+struct Call {
+    machine: Machine,
+    tickets_before: Option<u32>,
+    /// The next poll is the last.
+    expires: bool,
+    /// The last poll was `Pending` only to give way.
+    yields: bool,
+    /// Why sending has failed.
+    failure: Option<io::Error>,
+}
+
+impl Call {
+    #[inline]
+    fn poll<B: Backend>(
+        &mut self,
+        cx: &mut Context<'_>,
+        backend: &mut B,
+        goal: Goal,
+        last: &[u8],
+        state: &mut CloseState,
+    ) -> Poll<Result<Done, ShutdownError>> {
+        self.machine.set_exchange(state.exchange);
+        let poll = self.poll_steps(cx, backend, goal, last, &mut state.alert);
+        state.exchange = self.machine.exchange();
         poll
     }
 
-    /// Goes on where the stream is. Returns `true` if a quiet shutdown leaves nothing to do.
-    fn recall<S: Session>(&mut self, stream: &mut S, last: &[u8]) -> Result<bool, ShutdownError> {
-        let Some(memory) = stream.memory() else {
-            if !self.untouched {
-                // Where somebody else has read since, records begin elsewhere.
-                self.framing = Framing::unknown();
-            }
-            return Ok(false);
-        };
-        if memory.quiet && !memory.close.is_closing() && !last.is_empty() {
-            return Err(ShutdownError::Send(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "a quiet shutdown sends no last data",
-            )));
-        }
-        if memory.quiet {
-            memory.close.assume(ShutdownState::COMPLETE);
-        }
-        self.machine.recall(memory.close);
-        self.framing = memory.framing;
-        Ok(memory.quiet && memory.close.state() == ShutdownState::COMPLETE)
-    }
-
-    fn poll_recalled<S: Session>(
+    #[inline]
+    fn poll_steps<B: Backend>(
         &mut self,
         cx: &mut Context<'_>,
-        stream: &mut S,
+        backend: &mut B,
         goal: Goal,
         last: &[u8],
-    ) -> Poll<Result<(), ShutdownError>> {
-        self.tickets_before.get_or_insert_with(|| stream.tickets());
-        self.machine.begin_poll();
-        if !mem::take(&mut self.untouched) {
-            let status = stream.status().map_err(ShutdownError::Tls)?;
-            self.look(stream, goal, status);
+        alert: &mut AlertState,
+    ) -> Poll<Result<Done, ShutdownError>> {
+        self.yields = false;
+        self.machine.begin_poll(mem::take(&mut self.expires));
+        if goal == Goal::Bidirectional {
+            self.tickets_before.get_or_insert_with(|| backend.tickets());
         }
+        let status = backend.status(alert).map_err(send_error)?;
+        self.machine.on_status(status.peer_closed, status.readable);
         loop {
-            match self.machine.want(goal) {
-                Want::Queue => match stream.poll_establish(cx, last) {
-                    Poll::Pending => self.machine.write_blocked(),
-                    Poll::Ready(Err(e)) => return Poll::Ready(Err(establish_error(e))),
-                    Poll::Ready(Ok(())) if stream.is_handshaking() => {
-                        return Poll::Ready(Err(ShutdownError::Handshaking));
+            match self.machine.next(goal) {
+                Action::Send => match backend.poll_send(cx, last, alert) {
+                    Poll::Pending => self.machine.on_send_blocked(),
+                    Poll::Ready(Ok(())) => self.machine.on_sent(),
+                    Poll::Ready(Err(BackendError::Transport(e))) => {
+                        self.machine.on_send_failed(is_gone(&e));
+                        self.failure = Some(e);
                     }
-                    Poll::Ready(Ok(())) => {
-                        let end = stream.queue_close_notify(last);
-                        self.machine.queued(end.map_err(ShutdownError::Tls)?);
-                    }
+                    Poll::Ready(Err(e)) => return Poll::Ready(Err(send_error(e))),
                 },
-                Want::Write(limit) => {
-                    let poll = stream.poll_write(cx, limit);
-                    if let Poll::Ready(Ok(n)) = poll {
-                        self.machine.wrote(n);
-                    }
-                    // Now, because reading may queue more behind our close_notify.
-                    let queued = stream.queued().map_err(ShutdownError::Tls)?;
-                    self.machine.queue_is_at_most(queued);
-                    match poll {
-                        Poll::Pending => self.machine.write_blocked(),
-                        Poll::Ready(Ok(0)) => self.write_failed(io::ErrorKind::WriteZero.into()),
-                        Poll::Ready(Ok(_)) => {}
-                        Poll::Ready(Err(e)) => self.write_failed(e),
+                Action::ReceiveAndKeep => match backend.poll_receive(cx, Plaintext::Keep, alert) {
+                    Poll::Pending => self.machine.on_receive_blocked(),
+                    Poll::Ready(Ok(received)) => self.machine.on_kept(received),
+                    Poll::Ready(Err(e)) => return Poll::Ready(Err(receive_error(e))),
+                },
+                Action::ReceiveAndDiscard => {
+                    match backend.poll_receive(cx, Plaintext::Discard, alert) {
+                        Poll::Pending => self.machine.on_receive_blocked(),
+                        Poll::Ready(Ok(received)) => self.machine.on_discarded(received),
+                        Poll::Ready(Err(e)) => return Poll::Ready(Err(receive_error(e))),
                     }
                 }
-                Want::Flush => match stream.poll_flush(cx) {
-                    Poll::Pending => self.machine.write_blocked(),
-                    Poll::Ready(Ok(())) => self.machine.flushed(),
-                    Poll::Ready(Err(e)) => self.write_failed(e),
-                },
-                Want::Read => match stream.poll_read(cx, &mut self.framing) {
-                    Poll::Pending => self.machine.read_blocked(),
-                    Poll::Ready(Ok(status)) => {
-                        self.machine.read();
-                        self.look(stream, goal, status);
+                Action::Wait => return Poll::Pending,
+                Action::Yield => {
+                    self.machine.on_yield();
+                    self.yields = true;
+                    if self.machine.awaits_reactor() {
+                        give_way(self.machine.turns_left());
                     }
-                    Poll::Ready(Err(ReadError::Tls(e))) => {
-                        return Poll::Ready(Err(ShutdownError::Tls(e)));
-                    }
-                    Poll::Ready(Err(ReadError::Transport(e))) => match end_of_transport(&e) {
-                        Some(how) => self.machine.peer_closed(how),
-                        None => return Poll::Ready(Err(ShutdownError::Receive(e))),
-                    },
-                },
-                Want::Wait => return Poll::Pending,
-                Want::Yield => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Want::Done(done) => return Poll::Ready(self.end(done)),
+                Action::Done(Done::Undeliverable) => {
+                    self.machine.on_undeliverable();
+                    let failure = self.failure.take();
+                    return Poll::Ready(Err(ShutdownError::Send(
+                        failure.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()),
+                    )));
+                }
+                Action::Done(Done::SendTimedOut) => {
+                    return Poll::Ready(Err(ShutdownError::SendTimedOut));
+                }
+                Action::Done(done) => return Poll::Ready(Ok(done)),
             }
         }
     }
 }
 
-/// Tells whether a transport has failed because nobody is at its other end.
-fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::NotConnected
-    )
-}
-
-/// Tells how the peer has ended a transport that cannot be read, or `None` if it is our own
-/// trouble.
-pub(crate) fn end_of_transport(error: &io::Error) -> Option<PeerClose> {
-    match error.kind() {
-        // A transport that is TLS itself says it this way.
-        io::ErrorKind::UnexpectedEof => Some(PeerClose::Eof),
-        _ => is_gone(error).then_some(PeerClose::Reset),
+/// Lets the reactor look at the socket.
+///
+/// Giving way to other tasks is enough where this worker has the reactor. Another worker may have
+/// it, and wait for a processor itself: then its thread must be given way to. On a busy machine that
+/// takes more than an empty run queue, so what is left of the turns is spent asleep, some
+/// milliseconds altogether. A socket ends it as soon as the reactor has looked; only a transport that
+/// fails writes and stays silent for reads comes to the end of it.
+fn give_way(turns_left: u8) {
+    match turns_left {
+        ..SLEEPING_TURNS => thread::sleep(Duration::from_micros(50)),
+        _ => thread::yield_now(),
     }
 }
 
-/// tokio-rustls wraps what ends the handshake.
-fn establish_error(error: io::Error) -> ShutdownError {
-    match error.get_ref().and_then(|e| e.downcast_ref()) {
-        Some(e) => ShutdownError::Tls(rustls::Error::clone(e)),
-        None => ShutdownError::Send(error),
+fn send_error(error: BackendError) -> ShutdownError {
+    match error {
+        BackendError::Handshaking => ShutdownError::Handshaking,
+        BackendError::Transport(e) => ShutdownError::Send(e),
+        BackendError::Tls(e) => ShutdownError::Tls(e),
+    }
+}
+
+fn receive_error(error: BackendError) -> ShutdownError {
+    match error {
+        BackendError::Transport(e) => ShutdownError::Receive(e),
+        error => send_error(error),
     }
 }

@@ -2,29 +2,31 @@
 //!
 //! # Servers
 //!
-//! A [`TokioIo`] of a [`GracefulStream`] is all that hyper needs. It must linger: hyper drops it
-//! right after `shutdown()`.
+//! [`io`] creates the [`TokioIo`] that hyper wants, of a stream that lingers: hyper drops it right
+//! after `shutdown()`. With an accept loop of your own, [`serve_until`] stops a connection so that
+//! what its client has sent is answered.
 //!
 //! ```
+//! use std::time::Duration;
 //! use hyper::{Request, Response, body::Incoming, service::service_fn};
-//! use hyper_util::{
-//!     rt::{TokioExecutor, TokioIo}, server::{conn::auto, graceful::GracefulShutdown},
-//! };
-//! use tokio::net::TcpStream;
-//! use tokio_tls_shutdown::{ClosePolicy, GracefulAcceptor};
+//! use hyper_util::{rt::TokioExecutor, server::conn::auto};
+//! use tokio::{net::TcpStream, sync::watch};
+//! use tokio_tls_shutdown::{GracefulAcceptor, integrations::hyper::{FirstRequest, io, serve_until}};
 //!
 //! async fn hello(_: Request<Incoming>) -> Result<Response<String>, std::convert::Infallible> {
-//!     Ok(Response::new("hello and goodbye".to_owned()))
+//!     Ok(Response::new("hello".to_owned()))
 //! }
 //!
-//! /// `acceptor.with_policy(ClosePolicy::linger())` was said where it was made.
-//! fn serve(tcp: TcpStream, acceptor: &GracefulAcceptor, graceful: &GracefulShutdown) {
-//!     let (accept, watcher) = (acceptor.accept(tcp), graceful.watcher());
+//! /// `stop` becomes `true` when the server stops.
+//! fn serve(tcp: TcpStream, acceptor: &GracefulAcceptor, mut stop: watch::Receiver<bool>) {
+//!     let accept = acceptor.accept(tcp);
 //!     tokio::spawn(async move {
-//!         let io = TokioIo::new(accept.await?);
+//!         let service = FirstRequest::new(service_fn(hello));
+//!         let arrived = service.arrived();
 //!         let http = auto::Builder::new(TokioExecutor::new());
-//!         let connection = http.serve_connection_with_upgrades(io, service_fn(hello));
-//!         watcher.watch(connection.into_owned()).await
+//!         let connection = http.serve_connection_with_upgrades(io(accept.await?), service);
+//!         let stop = async move { drop(stop.wait_for(|stop| *stop).await) };
+//!         serve_until(connection, arrived, stop, Duration::from_secs(1)).await
 //!     });
 //! }
 //! ```
@@ -39,12 +41,14 @@
 #![cfg_attr(docsrs, doc(cfg(feature = "hyper")))]
 
 mod client;
+mod first_request;
+mod io;
 mod upgrade;
 
 pub use client::HttpsConnector;
+pub use first_request::{Arrived, FirstRequest, serve_until};
+pub use io::io;
 pub use upgrade::downcast;
 
-#[cfg(doc)]
-use crate::stream::GracefulStream;
 #[cfg(doc)]
 use hyper_util::rt::TokioIo;

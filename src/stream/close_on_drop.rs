@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{backend::rustls::Session, close::machine::Goal, close::progress::CloseProgress};
+use crate::{close::progress::CloseProgress, shutdown_ext::ShutdownExt};
 
 /// A TLS stream that sends close_notify when it is dropped.
 ///
@@ -39,12 +39,12 @@ use crate::{backend::rustls::Session, close::machine::Goal, close::progress::Clo
 /// }
 /// ```
 #[derive(Debug)]
-pub struct CloseOnDrop<S: Session> {
+pub struct CloseOnDrop<S: ShutdownExt> {
     stream: S,
     armed: bool,
 }
 
-impl<S: Session> CloseOnDrop<S> {
+impl<S: ShutdownExt> CloseOnDrop<S> {
     /// Wraps a TLS stream.
     #[must_use]
     pub const fn new(stream: S) -> Self {
@@ -71,17 +71,19 @@ impl<S: Session> CloseOnDrop<S> {
     }
 }
 
-impl<S: Session> Drop for CloseOnDrop<S> {
+impl<S: ShutdownExt> Drop for CloseOnDrop<S> {
     fn drop(&mut self) {
         if self.armed && !thread::panicking() {
             let mut cx = Context::from_waker(Waker::noop());
             // Nobody is left to hear of a failure.
-            let _ = CloseProgress::new().poll(&mut cx, &mut self.stream, Goal::Notify, &[]);
+            let _ = self
+                .stream
+                .poll_close_notify(&mut cx, &mut CloseProgress::new());
         }
     }
 }
 
-impl<S: Session + AsyncRead + Unpin> AsyncRead for CloseOnDrop<S> {
+impl<S: ShutdownExt + AsyncRead + Unpin> AsyncRead for CloseOnDrop<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -91,7 +93,7 @@ impl<S: Session + AsyncRead + Unpin> AsyncRead for CloseOnDrop<S> {
     }
 }
 
-impl<S: Session + AsyncBufRead + Unpin> AsyncBufRead for CloseOnDrop<S> {
+impl<S: ShutdownExt + AsyncBufRead + Unpin> AsyncBufRead for CloseOnDrop<S> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         Pin::new(&mut self.get_mut().stream).poll_fill_buf(cx)
     }
@@ -101,7 +103,7 @@ impl<S: Session + AsyncBufRead + Unpin> AsyncBufRead for CloseOnDrop<S> {
     }
 }
 
-impl<S: Session + AsyncWrite + Unpin> AsyncWrite for CloseOnDrop<S> {
+impl<S: ShutdownExt + AsyncWrite + Unpin> AsyncWrite for CloseOnDrop<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

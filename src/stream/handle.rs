@@ -1,29 +1,25 @@
 //! The operating system's handle of the transport, wherever the transport has one.
 
-use crate::{
-    backend::rustls::{Session, Split},
-    stream::GracefulStream,
-    stream::close_on_drop::CloseOnDrop,
-    stream::record_aligned::RecordAligned,
-};
+use super::{GracefulStream, close_on_drop::CloseOnDrop, record_aligned::RecordAligned};
+use crate::{backend::rustls::RustlsStream, shutdown_ext::ShutdownExt};
 
 macro_rules! forward {
     ($os:ident: $($Handle:ident :: $handle:ident -> $Out:ty),*) => {$(
-        impl<S: Split> $os::$Handle for GracefulStream<S>
+        impl<S: RustlsStream> $os::$Handle for GracefulStream<S>
         where
-            S::Io: $os::$Handle,
+            S::Transport: $os::$Handle,
         {
             fn $handle(&self) -> $Out {
-                self.get_ref().io().$handle()
+                self.get_ref().transport().$handle()
             }
         }
 
-        impl<S: Session + Split> $os::$Handle for CloseOnDrop<S>
+        impl<S: ShutdownExt + RustlsStream> $os::$Handle for CloseOnDrop<S>
         where
-            S::Io: $os::$Handle,
+            S::Transport: $os::$Handle,
         {
             fn $handle(&self) -> $Out {
-                self.get_ref().io().$handle()
+                self.get_ref().transport().$handle()
             }
         }
 

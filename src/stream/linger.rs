@@ -1,23 +1,54 @@
 //! The drain of `ClosePolicy::Linger`: how long, and for whom.
+//!
+//! A stream that lingers discards what arrives, unless someone else reads it. Only a reader that
+//! waits has left a trace, its waker, and a waker does not tell whether there still is a reader: the
+//! read may have been given up, or may have belonged to an earlier owner. So the drain asks: it
+//! wakes the reader and gives it time to read. A reader that does is alive and gets the rest.
 
 use std::{
+    mem,
     pin::Pin,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
 use pin_project_lite::pin_project;
 
+use super::GracefulStream;
 use crate::{
-    backend::rustls::Session, close::deadline::Deadline, close::machine::Goal,
-    close::progress::CloseProgress, error::ShutdownError, policy::ClosePolicy,
+    backend::PlainStream,
+    close::{deadline::Deadline, machine::Goal, progress::CloseProgress},
+    error::ShutdownError,
+    policy::ClosePolicy,
 };
 
+/// How long a reader in another task has to answer. One that is alive answers at its next turn; one
+/// that is gone costs the close this much once.
+const READER_GRACE: Duration = Duration::from_millis(100);
+
+/// The bounds of [`ClosePolicy::Linger`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    pub(crate) idle: Duration,
-    pub(crate) deadline: Duration,
-    pub(crate) discard_limit: u64,
+    idle: Duration,
+    deadline: Duration,
+    discard_limit: u64,
+}
+
+impl Bounds {
+    pub(super) fn of(policy: ClosePolicy) -> Option<Self> {
+        match policy {
+            ClosePolicy::Linger {
+                idle,
+                deadline,
+                discard_limit,
+            } => Some(Self {
+                idle,
+                deadline,
+                discard_limit,
+            }),
+            ClosePolicy::Notify | ClosePolicy::Quiet => None,
+        }
+    }
 }
 
 impl From<Bounds> for ClosePolicy {
@@ -33,10 +64,10 @@ impl From<Bounds> for ClosePolicy {
 /// The state of a stream that lingers when it is closed.
 #[derive(Debug)]
 pub(crate) struct Linger {
-    pub(crate) bounds: Bounds,
+    pub(super) bounds: Bounds,
     /// Made when the close begins.
     drain: Option<Pin<Box<Drain>>>,
-    /// Who waits in a read.
+    /// The waker of the last read, if that had to wait.
     reader: Option<Waker>,
 }
 
@@ -48,13 +79,29 @@ pin_project! {
         idle: Deadline,
         #[pin]
         deadline: Deadline,
+        // From when a reader was asked.
+        #[pin]
+        grace: Deadline,
+        reading: Reading,
+        // Of the task that shuts down, which a reader wakes.
         waker: Option<Waker>,
-        taken_over: bool,
+        is_over: bool,
     }
 }
 
+/// Whether someone else reads, as far as this shutdown has found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    Unknown,
+    /// A reader in our own task was woken: it reads before or after us in the next turn.
+    AskedSameTask,
+    /// A reader in another task was woken.
+    AskedOtherTask,
+    Yes,
+}
+
 impl Linger {
-    pub(crate) fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
             drain: None,
@@ -62,87 +109,21 @@ impl Linger {
         }
     }
 
-    /// Somebody reads: what comes from now on is theirs.
-    pub(crate) fn reads(&mut self, pending: bool, cx: &mut Context<'_>) {
-        if !pending {
+    /// The application has read, or waits for something to read.
+    pub(super) fn on_read(&mut self, is_pending: bool, cx: &Context<'_>) {
+        if !is_pending {
             self.reader = None;
-        } else if !self.is_read_by(cx) {
+        } else if !is_reader(self.reader.as_ref(), cx) {
             self.reader = Some(cx.waker().clone());
         }
         if let Some(drain) = &mut self.drain {
             let drain = drain.as_mut().project();
-            *drain.taken_over = true;
-            if let Some(waker) = drain.waker.take() {
-                waker.wake();
+            if mem::replace(drain.reading, Reading::Yes) != Reading::Yes {
+                if let Some(waker) = drain.waker.take() {
+                    waker.wake();
+                }
             }
         }
-    }
-
-    fn is_read_by(&self, cx: &mut Context<'_>) -> bool {
-        // As a clone, as the other is one: in release builds an `Arc` waker may have another vtable
-        // than its clones.
-        (self.reader.as_ref()).is_some_and(|reader| reader.will_wake(&cx.waker().clone()))
-    }
-
-    /// Tells whether somebody else than the caller waits for what comes.
-    fn is_taken_over(&self, cx: &mut Context<'_>) -> bool {
-        let drained = self.drain.as_ref().is_some_and(|drain| drain.taken_over);
-        // A transport wakes one reader. Whoever closes may have read in the same task before.
-        drained || self.reader.is_some() && !self.is_read_by(cx)
-    }
-
-    /// Sends our close_notify, and reads while that is blocked.
-    pub(crate) fn poll_notify<S: Session>(
-        &mut self,
-        cx: &mut Context<'_>,
-        stream: &mut S,
-    ) -> Poll<Result<(), ShutdownError>> {
-        let taken_over = self.is_taken_over(cx);
-        let mut drain = self.drain();
-        let this = drain.as_mut().project();
-        let mut poll = this.progress.poll(cx, stream, Goal::Notify, &[]);
-        if poll.is_pending() && !taken_over {
-            poll = this.progress.poll(cx, stream, Goal::Bidirectional, &[]);
-        }
-        if poll.is_pending() && this.deadline.poll_elapsed(cx).is_ready() {
-            return Poll::Ready(this.progress.time_out(Goal::Notify));
-        }
-        if poll.is_pending() {
-            *this.waker = Some(cx.waker().clone());
-        }
-        poll
-    }
-
-    /// Reads until the peer has closed or a bound is reached.
-    pub(crate) fn poll_drain<S: Session>(
-        &mut self,
-        cx: &mut Context<'_>,
-        stream: &mut S,
-    ) -> Poll<Result<(), ShutdownError>> {
-        if self.is_taken_over(cx) {
-            return Poll::Ready(Ok(()));
-        }
-        let mut drain = self.drain();
-        let mut this = drain.as_mut().project();
-        let result = match this.progress.poll(cx, stream, Goal::Bidirectional, &[]) {
-            Poll::Ready(result) => result,
-            Poll::Pending => {
-                if this.progress.has_read() {
-                    this.idle.as_mut().restart();
-                }
-                let idle = this.idle.poll_elapsed(cx);
-                let deadline = this.deadline.poll_elapsed(cx);
-                if idle.is_pending() && deadline.is_pending() {
-                    *this.waker = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
-                this.progress.time_out(Goal::Bidirectional)
-            }
-        };
-        Poll::Ready(result.map(|()| {
-            // The stream notes the outcome.
-            let _ = this.progress.closed(stream);
-        }))
     }
 
     fn drain(&mut self) -> Pin<&mut Drain> {
@@ -152,10 +133,173 @@ impl Linger {
                 progress: CloseProgress::new().discard_limit(bounds.discard_limit),
                 idle: Deadline::new(Some(bounds.idle)),
                 deadline: Deadline::new(Some(bounds.deadline)),
+                grace: Deadline::new(Some(READER_GRACE)),
+                reading: Reading::Unknown,
                 waker: None,
-                taken_over: false,
+                is_over: false,
             })
         });
         drain.as_mut()
+    }
+
+    /// Finds out whether someone else reads. `Pending` while a reader has time to answer.
+    fn poll_is_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let reader = self.reader.take();
+        let drain = self.drain().project();
+        match *drain.reading {
+            Reading::Yes => {
+                self.reader = reader;
+                Poll::Ready(true)
+            }
+            Reading::Unknown => {
+                let Some(reader) = reader else {
+                    return Poll::Ready(false);
+                };
+                let is_same_task = is_reader(Some(&reader), cx);
+                *drain.reading = match is_same_task {
+                    true => Reading::AskedSameTask,
+                    false => Reading::AskedOtherTask,
+                };
+                reader.wake();
+                if !is_same_task {
+                    *drain.waker = Some(cx.waker().clone());
+                    let mut grace = drain.grace;
+                    grace.set(Deadline::new(Some(READER_GRACE)));
+                    ready!(grace.poll_elapsed(cx));
+                }
+                Poll::Pending
+            }
+            Reading::AskedSameTask => {
+                *drain.reading = Reading::Unknown;
+                Poll::Ready(false)
+            }
+            Reading::AskedOtherTask => {
+                *drain.waker = Some(cx.waker().clone());
+                ready!(drain.grace.poll_elapsed(cx));
+                *drain.reading = Reading::Unknown;
+                Poll::Ready(false)
+            }
+        }
+    }
+}
+
+fn is_reader(reader: Option<&Waker>, cx: &Context<'_>) -> bool {
+    // Compare clones: in release builds the vtable of an `Arc` waker may differ from that of its
+    // clones.
+    reader.is_some_and(|reader| reader.will_wake(&cx.waker().clone()))
+}
+
+/// Sends our `close_notify`, and reads while that is blocked if the stream lingers.
+pub(super) fn poll_notify<S: PlainStream>(
+    stream: &mut GracefulStream<S>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), ShutdownError>> {
+    let Some(mut linger) = take(stream) else {
+        let mut progress = CloseProgress::new();
+        return stream
+            .poll_close(cx, &mut progress, Goal::Notify, &[])
+            .map_ok(drop);
+    };
+    let poll = linger.poll_notify(stream, cx);
+    put_back(stream, linger);
+    poll
+}
+
+/// Reads and discards until the peer has closed or a bound is reached, if the stream lingers.
+pub(super) fn poll_drain<S: PlainStream>(
+    stream: &mut GracefulStream<S>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), ShutdownError>> {
+    let Some(mut linger) = take(stream) else {
+        return Poll::Ready(Ok(()));
+    };
+    let poll = linger.poll_drain(stream, cx);
+    put_back(stream, linger);
+    poll
+}
+
+fn take<S>(stream: &mut GracefulStream<S>) -> Option<Linger> {
+    stream.extras.as_mut()?.linger.take()
+}
+
+fn put_back<S>(stream: &mut GracefulStream<S>, linger: Linger) {
+    if let Some(extras) = &mut stream.extras {
+        extras.linger = Some(linger);
+    }
+}
+
+impl Linger {
+    fn poll_notify<S: PlainStream>(
+        &mut self,
+        stream: &mut GracefulStream<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ShutdownError>> {
+        let may_be_read = self.reader.is_some() || self.drain().reading != Reading::Unknown;
+        let goal = match may_be_read {
+            true => Goal::Notify,
+            false => Goal::NotifyAndDiscard,
+        };
+        let mut poll = stream.poll_close(cx, self.drain().project().progress, goal, &[]);
+        if poll.is_pending() && may_be_read && self.poll_is_read(cx) == Poll::Ready(false) {
+            let progress = self.drain().project().progress;
+            poll = stream.poll_close(cx, progress, Goal::NotifyAndDiscard, &[]);
+        }
+        let drain = self.drain().project();
+        if poll.is_pending() && !drain.progress.awaits_reactor() {
+            if drain.deadline.poll_elapsed(cx).is_pending() {
+                *drain.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            drain.progress.expire();
+            poll = stream.poll_close(cx, drain.progress, Goal::Notify, &[]);
+        }
+        poll.map_ok(drop)
+    }
+
+    fn poll_drain<S: PlainStream>(
+        &mut self,
+        stream: &mut GracefulStream<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ShutdownError>> {
+        if self.drain().is_over {
+            return Poll::Ready(Ok(()));
+        }
+        if ready!(self.poll_is_read(cx)) {
+            // The rest is theirs. A later `shutdown()` asks again.
+            *self.drain().project().reading = Reading::Unknown;
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_discard(stream, cx)
+    }
+
+    /// Discards what arrives, within the bounds.
+    fn poll_discard<S: PlainStream>(
+        &mut self,
+        stream: &mut GracefulStream<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), ShutdownError>> {
+        let mut drain = self.drain().project();
+        let mut poll = stream.poll_close(cx, drain.progress, Goal::Bidirectional, &[]);
+        if poll.is_pending() {
+            if drain.progress.awaits_reactor() {
+                return Poll::Pending;
+            }
+            if drain.progress.has_received_any() {
+                drain.idle.as_mut().restart();
+            }
+            let idle = drain.idle.poll_elapsed(cx);
+            if drain.deadline.poll_elapsed(cx).is_pending() && idle.is_pending() {
+                *drain.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            drain.progress.expire();
+            poll = stream.poll_close(cx, drain.progress, Goal::Bidirectional, &[]);
+        }
+        if let Poll::Ready(Ok(_)) = poll {
+            *drain.is_over = true;
+            // The stream remembers it.
+            let _ = stream.closed(drain.progress);
+        }
+        poll.map_ok(drop)
     }
 }

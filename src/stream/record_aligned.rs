@@ -9,7 +9,8 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::stream::framing::{HEADER, MAX_LEN, body_len, is_content_type};
+use super::framing::{HEADER, body_len, is_content_type};
+use crate::error::NotTls;
 
 /// As much as rustls reads at a time; long records take more.
 const CAPACITY: usize = 4096;
@@ -22,7 +23,7 @@ const CAPACITY: usize = 4096;
 /// rest for
 /// [`GracefulStream::into_transport`](crate::GracefulStream::into_transport).
 ///
-/// As the transport that comes out of there, or after [`into_plain`](Self::into_plain), it is
+/// As the transport that comes out of there, or after [`into_plain`](Self::into_plaintext), it is
 /// readable and writable as any other: first what it has read ahead, then the transport inside.
 ///
 /// If the peer sends something else than TLS, reads fail with
@@ -63,18 +64,6 @@ enum Mode {
     Record(usize),
     Plain,
 }
-
-/// What ends a TLS session that rustls has seen nothing wrong with.
-#[derive(Debug)]
-pub(crate) struct NotTls;
-
-impl fmt::Display for NotTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the peer sent plaintext where a TLS record belongs")
-    }
-}
-
-impl std::error::Error for NotTls {}
 
 /// Without the bytes: there may be many, and secrets among them.
 impl<IO: fmt::Debug> fmt::Debug for RecordAligned<IO> {
@@ -126,7 +115,7 @@ impl<IO> RecordAligned<IO> {
 
     /// Stops looking for records: what comes is no longer TLS.
     #[must_use]
-    pub fn into_plain(mut self) -> Self {
+    pub fn into_plaintext(mut self) -> Self {
         self.mode = Mode::Plain;
         self
     }
@@ -139,7 +128,7 @@ impl<IO> RecordAligned<IO> {
     fn current_len(&self) -> io::Result<Option<usize>> {
         let ahead = self.ahead();
         let len = match ahead.first_chunk() {
-            Some(&header) => body_len(header, MAX_LEN).ok(),
+            Some(&header) => body_len(header),
             // Plaintext may be shorter than a header.
             None if ahead.first().is_none_or(|&byte| is_content_type(byte)) => return Ok(None),
             None => None,

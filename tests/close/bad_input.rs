@@ -15,7 +15,7 @@ use crate::support::{
         ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, CLOSE_NOTIFY, FATAL, HANDSHAKE,
         HANDSHAKE_FAILURE, WARNING, plain_record,
     },
-    poll_while_woken,
+    is_unnamed, poll_while_woken, tls_error,
 };
 
 type Expected = fn(&Error) -> bool;
@@ -26,7 +26,7 @@ enum Ends {
     /// rustls fails, and does not want to tell the peer: the same error in every build.
     With(Expected),
     /// rustls wants to send a fatal alert behind our close_notify. Builds with debug assertions
-    /// cannot tell the reason if it takes decryption, or a look into the middle of a record.
+    /// unwind there, and do not know the reason.
     Refused(Expected),
     /// The transport ends.
     Eof,
@@ -35,16 +35,13 @@ enum Ends {
 impl Ends {
     #[track_caller]
     fn check(self, error: &ShutdownError, context: &str) {
-        let expected = match (self, error) {
-            (Self::With(expected), ShutdownError::Tls(e)) => expected(e),
-            (Self::Refused(_), ShutdownError::Tls(Error::General(e))) => {
-                cfg!(debug_assertions) && e.contains("invalid record")
-            }
-            (Self::Refused(expected), ShutdownError::Tls(e)) => expected(e),
-            (Self::Eof, ShutdownError::Unclean(PeerClose::Eof)) => true,
-            _ => false,
+        let is_expected = match (self, tls_error(error)) {
+            (Self::With(expected) | Self::Refused(expected), Some(e)) => expected(e),
+            (Self::Refused(_), None) => is_unnamed(error),
+            (Self::With(_), None) => false,
+            (Self::Eof, _) => matches!(error, ShutdownError::Unclean(PeerClose::Eof)),
         };
-        assert!(expected, "{context}: {error:?}");
+        assert!(is_expected, "{context}: {error:?}");
     }
 
     fn is_eof(self) -> bool {
@@ -375,7 +372,7 @@ fn b20_so_it_is_after_a_close_notify_that_was_waited_for_and_on_a_graceful_strea
 }
 
 #[test]
-fn b20_behind_a_good_record_a_bad_header_is_named_in_every_build() {
+fn b20_behind_a_good_record_a_bad_header_is_an_error_wherever_the_input_is_cut() {
     let headers: [(Vec<u8>, Expected); 6] = [
         (vec![0xff; 40], invalid_content_type),
         (
@@ -385,14 +382,13 @@ fn b20_behind_a_good_record_a_bad_header_is_named_in_every_build() {
         (vec![APPLICATION_DATA, 2, 0, 0, 20], |e| {
             *e == Error::InvalidMessage(InvalidMessage::UnknownProtocolVersion)
         }),
-        (vec![APPLICATION_DATA, 3, 3, 0xff, 0xff], |e| {
-            *e == Error::PeerSentOversizedRecord
+        (vec![APPLICATION_DATA, 3, 3, 0xff, 0xff], too_long),
+        (plain_record(CHANGE_CIPHER_SPEC, &[1]), |e| {
+            decrypt_error(e) || inappropriate(e)
         }),
-        (plain_record(CHANGE_CIPHER_SPEC, &[1]), decrypt_error),
-        (
-            plain_record(ALERT, &[FATAL, HANDSHAKE_FAILURE]),
-            handshake_failure,
-        ),
+        (plain_record(ALERT, &[FATAL, HANDSHAKE_FAILURE]), |e| {
+            handshake_failure(e) || decrypt_error(e)
+        }),
     ];
     for case in CASES {
         for (bad, expected) in &headers {
@@ -401,19 +397,51 @@ fn b20_behind_a_good_record_a_bad_header_is_named_in_every_build() {
                 .2
                 .seal(APPLICATION_DATA, b"good")
                 .len();
-            // The first read ends behind a whole header: rustls itself finds what is wrong with a
-            // part of one.
-            for cut in (5..=good).chain(good + 5..good + bad.len()) {
+            for cut in 1..good + bad.len() {
                 let (mut stream, wire, mut forge) = Rig::new(case).forge();
                 let bytes = [forge.seal(APPLICATION_DATA, b"good"), bad.clone()].concat();
                 let cut = Arrival::Cut(cut);
                 let mut close = spawn(stream.shutdown_bidirectional().no_deadline());
                 let error = assert_ready_err!(cut.poll(&mut close, &wire, &bytes));
                 drop(close);
-                let named = matches!(&error, ShutdownError::Tls(e) if expected(e));
-                assert!(named, "{bad:?} {cut:?} {case:?}: {error:?}");
-                assert_fails_again(&mut stream, &wire, &mut forge, "behind a good record");
+                let context = format!("{bad:?} {cut:?} {case:?}");
+                Ends::Refused(*expected).check(&error, &context);
+                assert_fails_again(&mut stream, &wire, &mut forge, &context);
                 forge.assert_only_close_notify(&wire.take_outbound());
+            }
+        }
+    }
+}
+
+#[test]
+fn b20_before_our_close_notify_bad_input_is_named_in_every_build() {
+    for case in CASES {
+        for input in INPUTS.iter().filter(|input| !input.ends.is_eof()) {
+            for way in SOME_WAYS {
+                let context = format!("{} {way:?} {case:?}", input.name);
+                let (stream, wire, mut forge) = Rig::new(case).forge();
+                let mut stream = GracefulStream::new(stream);
+                let bytes = (input.bytes)(&mut forge);
+                let mut data = Vec::new();
+                let mut read = spawn(stream.read_to_end(&mut data));
+                let error = assert_ready_err!(way.poll(&mut read, &wire, &bytes), "{context}");
+                drop(read);
+                assert_eq!(error.kind(), std::io::ErrorKind::InvalidData, "{context}");
+                // rustls tells the peer, or not.
+                wire.take_outbound();
+                let (Ends::With(expected) | Ends::Refused(expected)) = input.ends else {
+                    unreachable!("it has no end");
+                };
+                for _ in 0..2 {
+                    for error in [
+                        assert_ready_err!(spawn(stream.close_notify()).poll()),
+                        assert_ready_err!(spawn(stream.shutdown_bidirectional()).poll()),
+                    ] {
+                        let is_named = tls_error(&error).is_some_and(expected);
+                        assert!(is_named, "{context}: {error:?}");
+                    }
+                }
+                assert_eq!(wire.take_outbound(), b"", "{context}");
             }
         }
     }
@@ -471,19 +499,40 @@ fn blocked(
 #[test]
 fn b21_a_fatal_alert_is_told_by_its_name() {
     for case in CASES {
-        for encrypted in [true, false] {
-            let (mut stream, wire, mut forge) = Rig::new(case).forge();
-            wire.feed(&match encrypted {
-                true => forge.alert(FATAL, HANDSHAKE_FAILURE),
-                false => plain_record(ALERT, &[FATAL, HANDSHAKE_FAILURE]),
-            });
-            let error = assert_ready_err!(spawn(stream.shutdown_bidirectional()).poll());
-            let told = matches!(&error, ShutdownError::Tls(e) if handshake_failure(e));
-            assert!(told, "{error:?}");
-            let error = std::io::Error::from(error);
-            assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
-            forge.assert_only_close_notify(&wire.take_outbound());
-        }
+        let (mut stream, wire, mut forge) = Rig::new(case).forge();
+        wire.feed(&forge.alert(FATAL, HANDSHAKE_FAILURE));
+        let error = assert_ready_err!(spawn(stream.shutdown_bidirectional()).poll());
+        assert!(
+            tls_error(&error).is_some_and(handshake_failure),
+            "{error:?}"
+        );
+        assert_eq!(alert(&error), Some(HANDSHAKE_FAILURE));
+        let error = std::io::Error::from(error);
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+        forge.assert_only_close_notify(&wire.take_outbound());
+    }
+}
+
+#[test]
+fn b21_a_fatal_alert_in_the_clear_is_an_error_and_no_alert_of_the_peers() {
+    for case in CASES {
+        let (mut stream, wire, mut forge) = Rig::new(case).forge();
+        wire.feed(&plain_record(ALERT, &[FATAL, HANDSHAKE_FAILURE]));
+        let error = assert_ready_err!(spawn(stream.shutdown_bidirectional()).poll());
+        Ends::Refused(decrypt_error).check(&error, "in the clear");
+        // Whoever is on the path can send it.
+        assert_eq!(alert(&error), None);
+        let error = std::io::Error::from(error);
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
+        forge.assert_only_close_notify(&wire.take_outbound());
+    }
+}
+
+/// The code of the fatal alert that has ended a session.
+fn alert(error: &ShutdownError) -> Option<u8> {
+    match error {
+        ShutdownError::Tls(e) => e.alert(),
+        e => panic!("{e:?}"),
     }
 }
 
@@ -510,25 +559,6 @@ fn b20_a_handshake_record_of_no_bytes_is_no_panic() {
             }
             forge.assert_only_close_notify(&wire.take_outbound());
         }
-    }
-}
-
-#[test]
-fn b20_nor_is_it_behind_more_data_than_rustls_takes_in() {
-    for case in CASES {
-        let (mut stream, wire, mut forge) = Rig::new(case).forge();
-        wire.feed(&forge.seal(HANDSHAKE, b""));
-        wire.feed(&forge.seal(APPLICATION_DATA, &[b'x'; 16_384]));
-        wire.feed(&forge.seal(APPLICATION_DATA, &[b'x'; 100]));
-        wire.feed(&forge.close_notify());
-        assert_ready_ok!(spawn(stream.read_exact(&mut [0; 5])).poll());
-        assert!(!stream.received_close_notify());
-        let error = assert_ready_err!(spawn(stream.close_notify()).poll());
-        assert!(matches!(error, ShutdownError::Tls(_)), "{error:?}");
-        assert_eq!(wire.take_outbound(), b"");
-        let mut rest = Vec::new();
-        assert_ready_ok!(spawn(stream.read_to_end(&mut rest)).poll());
-        assert_eq!(rest.len(), 16_384 + 100 - 5);
     }
 }
 

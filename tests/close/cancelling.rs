@@ -9,7 +9,9 @@ use tokio::{
     time::Instant,
 };
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task::spawn};
-use tokio_tls_shutdown::{CloseProgress, PeerClose, ShutdownError, ShutdownExt, ShutdownState};
+use tokio_tls_shutdown::{
+    CloseProgress, GracefulStream, PeerClose, ShutdownError, ShutdownExt, ShutdownState,
+};
 
 use crate::support::{CASES, Rig, Step, forge::APPLICATION_DATA};
 
@@ -53,7 +55,7 @@ fn c01_dropped_and_called_again_with_the_last_data_it_is_sent_once() {
     for case in CASES {
         // Of two bytes it is as long as an alert.
         for last in [&b"\r\n"[..], b"QUIT\r\n"] {
-            let mut rig = Rig::new(case);
+            let mut rig = Rig::new(case).map(GracefulStream::new);
             rig.wire.on_write(std::iter::repeat_n(Step::Block, 100));
             for _ in 0..100 {
                 assert_pending!(spawn(rig.stream.close_notify_with(last).no_deadline()).poll());
@@ -69,7 +71,7 @@ fn c01_however_long_the_last_data_are_a_call_for_the_flush_does_not_send_them_ag
     for case in CASES {
         for len in [1, 1021, 1022, 65_536, 2 << 20] {
             for peer_closed in [false, true] {
-                let mut rig = Rig::new(case);
+                let mut rig = Rig::new(case).map(GracefulStream::new);
                 if peer_closed {
                     rig.peer_closes();
                     assert_ready_ok!(spawn(rig.stream.read_to_end(&mut Vec::new())).poll());
@@ -176,36 +178,51 @@ fn c03_the_newest_waker_counts_for_writing_flushing_and_reading() {
 }
 
 #[test]
-fn c04_the_twins_answer_the_same_after_ready() {
+fn c04_the_poll_variants_answer_the_same_after_ready() {
     for case in CASES {
         let mut rig = Rig::new(case);
-        rig.peer_writes(b"unread");
-        rig.peer_closes();
         let mut progress = CloseProgress::new();
-        assert_eq!(progress.state(), ShutdownState::NONE);
+        answer_the_same(&mut rig, &mut progress);
+        answer_the_same(&mut rig, &mut progress);
+        rig.assert_wrote_and_closed(&[]);
+
+        let mut rig = Rig::new(case).map(GracefulStream::new);
+        let mut progress = CloseProgress::new();
         for _ in 0..3 {
+            answer_the_same(&mut rig, &mut progress);
             let stream = &mut rig.stream;
-            let twin = poll_fn(|cx| stream.poll_shutdown_bidirectional(cx, &mut progress));
-            let closed = assert_ready_ok!(spawn(twin).poll());
-            assert_eq!((closed.is_clean(), closed.discarded()), (true, 6));
-            let twin = poll_fn(|cx| stream.poll_close_notify(cx, &mut progress));
+            let close = poll_fn(|cx| stream.poll_close_notify_with(cx, b"late", &mut progress));
             assert_eq!(
-                assert_ready_ok!(spawn(twin).poll()),
-                ShutdownState::COMPLETE
-            );
-            let twin = poll_fn(|cx| stream.poll_close_notify_with(cx, b"late", &mut progress));
-            assert_eq!(
-                assert_ready_ok!(spawn(twin).poll()),
+                assert_ready_ok!(spawn(close).poll()),
                 ShutdownState::COMPLETE
             );
         }
-        assert_eq!(progress.state(), ShutdownState::COMPLETE);
         rig.assert_wrote_and_closed(&[]);
     }
 }
 
+/// Closes with both poll variants while 6 bytes are unread, or after that.
+fn answer_the_same<S: ShutdownExt>(rig: &mut Rig<S>, progress: &mut CloseProgress) {
+    if progress.state() == ShutdownState::NONE {
+        rig.peer_writes(b"unread");
+        rig.peer_closes();
+    }
+    for _ in 0..3 {
+        let stream = &mut rig.stream;
+        let close = poll_fn(|cx| stream.poll_shutdown_bidirectional(cx, progress));
+        let closed = assert_ready_ok!(spawn(close).poll());
+        assert_eq!((closed.is_clean(), closed.discarded()), (true, 6));
+        let close = poll_fn(|cx| stream.poll_close_notify(cx, progress));
+        assert_eq!(
+            assert_ready_ok!(spawn(close).poll()),
+            ShutdownState::COMPLETE
+        );
+    }
+    assert_eq!(progress.state(), ShutdownState::COMPLETE);
+}
+
 #[test]
-fn c04_the_twins_repeat_an_error_and_go_on_when_it_is_gone() {
+fn c04_the_poll_variants_repeat_an_error_and_continue_when_it_is_gone() {
     for case in CASES {
         let mut rig = Rig::new(case);
         let mut progress = CloseProgress::new();
@@ -214,14 +231,14 @@ fn c04_the_twins_repeat_an_error_and_go_on_when_it_is_gone() {
             .every_write(Step::Fail(std::io::ErrorKind::PermissionDenied));
         for _ in 0..3 {
             let stream = &mut rig.stream;
-            let twin = poll_fn(|cx| stream.poll_close_notify(cx, &mut progress));
-            let error = assert_ready_err!(spawn(twin).poll());
+            let close = poll_fn(|cx| stream.poll_close_notify(cx, &mut progress));
+            let error = assert_ready_err!(spawn(close).poll());
             assert!(matches!(error, ShutdownError::Send(_)), "{error:?}");
         }
         rig.wire.unblock_writes();
         let stream = &mut rig.stream;
-        let twin = poll_fn(|cx| stream.poll_close_notify(cx, &mut progress));
-        assert_ready_ok!(spawn(twin).poll());
+        let close = poll_fn(|cx| stream.poll_close_notify(cx, &mut progress));
+        assert_ready_ok!(spawn(close).poll());
         rig.assert_wrote_and_closed(&[]);
     }
 }
@@ -320,7 +337,7 @@ async fn the_deadline_is_five_seconds_unless_set_and_holds_for_the_whole_call() 
 }
 
 #[test]
-fn c02_a_twin_goes_on_after_somebody_else_has_read_from_the_middle_of_a_record() {
+fn c02_a_poll_variant_continues_after_the_application_has_read_from_the_middle_of_a_record() {
     for case in CASES {
         for cut in 1..10 {
             let (mut stream, wire, mut forge) = Rig::new(case).forge();
@@ -331,8 +348,8 @@ fn c02_a_twin_goes_on_after_somebody_else_has_read_from_the_middle_of_a_record()
             ];
             wire.feed(&data[0]);
             wire.feed(&data[1][..cut]);
-            let twin = poll_fn(|cx| stream.poll_shutdown_bidirectional(cx, &mut progress));
-            assert_pending!(spawn(twin).poll());
+            let close = poll_fn(|cx| stream.poll_shutdown_bidirectional(cx, &mut progress));
+            assert_pending!(spawn(close).poll());
 
             wire.feed(&data[1][cut..]);
             let mut read = [0; 4];
@@ -340,8 +357,8 @@ fn c02_a_twin_goes_on_after_somebody_else_has_read_from_the_middle_of_a_record()
             assert_eq!(&read, b"data");
 
             wire.feed(&forge.close_notify());
-            let twin = poll_fn(|cx| stream.poll_shutdown_bidirectional(cx, &mut progress));
-            assert!(assert_ready_ok!(spawn(twin).poll(), "cut at {cut}").is_clean());
+            let close = poll_fn(|cx| stream.poll_shutdown_bidirectional(cx, &mut progress));
+            assert!(assert_ready_ok!(spawn(close).poll(), "cut at {cut}").is_clean());
         }
     }
 }

@@ -1,13 +1,51 @@
 //! What an error says once it is an `io::Error`, as most callers see it.
 
 use std::{
+    collections::HashSet,
     error::Error,
     io::{self, ErrorKind},
+    iter,
 };
 
+use tokio::io::AsyncReadExt;
+use tokio_test::{assert_ready_err, task::spawn};
 use tokio_tls_shutdown::{
-    PeerClose, ShutdownError, ShutdownState, is_missing_close_notify, tokio_rustls::rustls,
+    PeerClose, ShutdownError, ShutdownExt, ShutdownState, is_missing_close_notify,
+    tokio_rustls::rustls,
 };
+
+use crate::support::{CASES, Rig, rustls_error};
+
+/// A close that has failed because of a bad record.
+fn failed_session() -> ShutdownError {
+    let (mut stream, wire, mut forge) = Rig::new(CASES[0]).forge();
+    let mut record = forge.close_notify();
+    *record.last_mut().unwrap() ^= 1;
+    wire.feed(&record);
+    assert_ready_err!(spawn(stream.read(&mut [0; 1])).poll());
+    assert_ready_err!(spawn(stream.close_notify()).poll())
+}
+
+#[test]
+fn the_error_of_rustls_is_the_source_and_is_printed_once() {
+    let error = failed_session();
+    let source = error.source().unwrap();
+    assert_eq!(source.downcast_ref(), Some(&rustls::Error::DecryptError));
+    let ShutdownError::Tls(tls) = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(rustls_error(tls), Some(&rustls::Error::DecryptError));
+    assert_eq!(tls.to_string(), rustls::Error::DecryptError.to_string());
+    assert_eq!(tls.alert(), None, "the peer has sent none");
+    let chain = io::Error::from(error);
+    let texts = iter::successors(Some(&chain as &dyn Error), |e| (*e).source());
+    let texts: Vec<_> = texts.map(ToString::to_string).collect();
+    assert_eq!(
+        texts.len(),
+        texts.iter().collect::<HashSet<_>>().len(),
+        "{texts:?}"
+    );
+}
 
 #[test]
 fn an_io_error_keeps_the_kind_and_the_cause() {
@@ -21,11 +59,7 @@ fn an_io_error_keeps_the_kind_and_the_cause() {
             ErrorKind::BrokenPipe,
             true,
         ),
-        (
-            ShutdownError::Tls(rustls::Error::DecryptError),
-            ErrorKind::InvalidData,
-            true,
-        ),
+        (failed_session(), ErrorKind::InvalidData, true),
         (
             ShutdownError::Unclean(PeerClose::Eof),
             ErrorKind::UnexpectedEof,

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, split},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, split},
     time::{Instant, sleep, timeout},
 };
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
-use tokio_tls_shutdown::{
-    ClosePolicy, GracefulStream, PeerClose, ShutdownExt, tokio_rustls::TlsStream,
-};
+use tokio_tls_shutdown::{ClosePolicy, GracefulStream, PeerClose, tokio_rustls::TlsStream};
 
 use crate::support::{CASES, Case, Rig, Scripted, Step, forge};
 
@@ -17,7 +15,10 @@ const IDLE: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(30);
 const LIMIT: u64 = 100_000;
 
-fn lingering<S: ShutdownExt>(stream: S) -> GracefulStream<S> {
+fn lingering<IO>(stream: TlsStream<IO>) -> GracefulStream<TlsStream<IO>>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
     let mut stream = GracefulStream::new(stream);
     stream.set_policy(ClosePolicy::Linger {
         idle: IDLE,
@@ -206,7 +207,7 @@ async fn a_read_while_it_lingers_gets_the_rest_and_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn f01_a_reader_that_was_there_before_gets_all_and_is_woken() {
+async fn f01_a_reader_that_was_there_before_is_asked_and_gets_all() {
     for case in CASES {
         let rig = rig(case);
         let (wire, mut peer) = (rig.wire, rig.peer);
@@ -215,6 +216,11 @@ async fn f01_a_reader_that_was_there_before_gets_all_and_is_woken() {
         let mut read = spawn(reader.read_to_end(&mut data));
         assert_pending!(read.poll());
         let mut shutdown = spawn(writer.shutdown());
+        assert_pending!(shutdown.poll());
+        assert_eq!(wire.counts().shutdowns, 1, "the peer does not wait");
+        assert!(read.is_woken());
+        assert_pending!(read.poll());
+        assert!(shutdown.is_woken());
         assert_ready_ok!(shutdown.poll());
         assert_eq!(wire.counts().shutdowns, 1);
         peer.write(b"for the reader");

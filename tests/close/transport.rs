@@ -8,7 +8,7 @@ use tokio_tls_shutdown::{
     GracefulStream, PeerClose, ShutdownError, ShutdownExt, ShutdownState, tokio_rustls::TlsStream,
 };
 
-use crate::support::{CASES, Case, Rig, Step};
+use crate::support::{CASES, Case, Rig, Step, poll_while_woken};
 
 /// One byte, less than an alert, less than what is written, and more.
 const PIPES: [usize; 4] = [1, 16, 4096, 65_536];
@@ -223,7 +223,7 @@ async fn d08_behind_the_close_of_the_outer_stream_the_inner_one_cannot_be_sent()
                 .is_pending();
             assert_eq!(blocked, pipe <= 16);
             let close = ours.shutdown_bidirectional().deadline(Duration::ZERO);
-            let error = assert_ready!(spawn(close).poll()).unwrap_err();
+            let error = assert_ready!(poll_while_woken(&mut spawn(close))).unwrap_err();
             let refused =
                 matches!(&error, ShutdownError::Send(e) if e.kind() == ErrorKind::BrokenPipe);
             assert!(refused, "{error:?}");

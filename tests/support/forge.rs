@@ -4,7 +4,10 @@ use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use rustls::{Connection, ConnectionTrafficSecrets};
 use tokio_rustls::rustls;
 
-use super::{pair::Case, rig::records};
+use super::{
+    pair::{Case, Role},
+    rig::records,
+};
 
 pub const CHANGE_CIPHER_SPEC: u8 = 20;
 pub const ALERT: u8 = 21;
@@ -17,6 +20,20 @@ pub const FATAL: u8 = 2;
 pub const CLOSE_NOTIFY: u8 = 0;
 pub const HANDSHAKE_FAILURE: u8 = 40;
 pub const USER_CANCELED: u8 = 90;
+pub const NO_RENEGOTIATION: u8 = 100;
+
+/// A message of the peer that asks for another handshake: HelloRequest to a client, and to a server
+/// a ClientHello without extensions.
+pub fn renegotiation(role: Role) -> Vec<u8> {
+    if role == Role::Client {
+        return vec![0, 0, 0, 0];
+    }
+    let mut body = vec![3, 3];
+    body.extend([7; 32]);
+    body.extend([0, 0, 2, 0xc0, 0x2b, 1, 0]);
+    let len = u8::try_from(body.len()).unwrap();
+    [vec![1, 0, 0, len], body].concat()
+}
 
 pub struct Forge {
     case: Case,
@@ -76,6 +93,10 @@ impl Forge {
             tx: Keys::new(secrets.tx),
             rx: Keys::new(secrets.rx),
         }
+    }
+
+    pub const fn case(&self) -> Case {
+        self.case
     }
 
     /// Encrypts one record to the stream under test.

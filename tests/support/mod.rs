@@ -9,6 +9,7 @@
 
 pub mod arrival;
 pub mod delayed;
+pub mod errors;
 pub mod forge;
 pub mod pair;
 pub mod program;
@@ -17,6 +18,7 @@ pub mod scripted;
 
 pub use arrival::{Arrival, poll_while_woken};
 pub use delayed::Delayed;
+pub use errors::{is_unnamed, rustls_error, tls_error};
 pub use forge::Forge;
 pub use pair::{CASES, Case, PemFiles, Role, Version};
 pub use program::{Program, in_time};

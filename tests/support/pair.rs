@@ -7,7 +7,8 @@ use std::{
 
 use rcgen::{CertifiedKey, KeyPair};
 use rustls::{
-    ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    CipherSuiteCommon, ClientConfig, RootCertStore, ServerConfig, SupportedCipherSuite,
+    SupportedProtocolVersion, Tls12CipherSuite, Tls13CipherSuite,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
 };
@@ -67,9 +68,13 @@ impl Case {
     }
 
     pub fn client_config(self) -> ClientConfig {
+        self.client_config_with(provider())
+    }
+
+    fn client_config_with(self, provider: Arc<CryptoProvider>) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(identity().0.clone()).unwrap();
-        let mut config = ClientConfig::builder_with_provider(provider())
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&self.versions())
             .unwrap()
             .with_root_certificates(roots)
@@ -80,8 +85,12 @@ impl Case {
 
     /// Sends no TLS 1.3 tickets, so that the wire is silent after the handshake.
     pub fn server_config(self) -> ServerConfig {
+        self.server_config_with(provider())
+    }
+
+    fn server_config_with(self, provider: Arc<CryptoProvider>) -> ServerConfig {
         let (certificate, key) = identity();
-        let mut config = ServerConfig::builder_with_provider(provider())
+        let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&self.versions())
             .unwrap()
             .with_no_client_auth()
@@ -90,6 +99,16 @@ impl Case {
         config.enable_secret_extraction = true;
         config.send_tls13_tickets = 0;
         config
+    }
+
+    /// Configurations of a client and a server. The keys of the stream under test are good for so
+    /// many records.
+    pub fn short_lived(self, records: u64) -> (ClientConfig, ServerConfig) {
+        let provider = Arc::new(short_lived_keys(records));
+        match self.role {
+            Role::Client => (self.client_config_with(provider), self.server_config()),
+            Role::Server => (self.client_config(), self.server_config_with(provider)),
+        }
     }
 
     /// Shakes hands over two transports; the first becomes the stream under test.
@@ -158,6 +177,39 @@ fn provider() -> Arc<CryptoProvider> {
         ],
         ..ring::default_provider()
     })
+}
+
+/// The same cipher suites, with keys that are good for so many records.
+fn short_lived_keys(records: u64) -> CryptoProvider {
+    let common = |of: &CipherSuiteCommon| CipherSuiteCommon {
+        suite: of.suite,
+        hash_provider: of.hash_provider,
+        confidentiality_limit: records,
+    };
+    let usual = provider();
+    let suites = usual.cipher_suites.iter().map(|suite| match suite {
+        SupportedCipherSuite::Tls12(suite) => {
+            SupportedCipherSuite::Tls12(Box::leak(Box::new(Tls12CipherSuite {
+                common: common(&suite.common),
+                prf_provider: suite.prf_provider,
+                kx: suite.kx,
+                sign: suite.sign,
+                aead_alg: suite.aead_alg,
+            })))
+        }
+        SupportedCipherSuite::Tls13(suite) => {
+            SupportedCipherSuite::Tls13(Box::leak(Box::new(Tls13CipherSuite {
+                common: common(&suite.common),
+                hkdf_provider: suite.hkdf_provider,
+                aead_alg: suite.aead_alg,
+                quic: suite.quic,
+            })))
+        }
+    });
+    CryptoProvider {
+        cipher_suites: suites.collect(),
+        ..ring::default_provider()
+    }
 }
 
 fn made() -> &'static CertifiedKey<KeyPair> {

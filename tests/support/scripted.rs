@@ -40,6 +40,8 @@ struct State {
     flushes: VecDeque<Step>,
     every_write: Option<Step>,
     every_flush: Option<Step>,
+    /// Bytes that writes take before they block; no limit unless set.
+    room: Option<usize>,
     shutdown: Option<Step>,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -49,6 +51,8 @@ struct State {
 /// How often each method of the transport was polled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Bytes that were fed.
+    pub fed: usize,
     pub reads: usize,
     pub writes: usize,
     pub flushes: usize,
@@ -68,6 +72,7 @@ impl Wire {
     pub fn feed(&self, bytes: &[u8]) {
         let mut state = self.state();
         state.inbound.extend(bytes);
+        state.counts.fed += bytes.len();
         if let Some(waker) = state.reader.take() {
             waker.wake();
         }
@@ -102,6 +107,11 @@ impl Wire {
         self.state().every_write = Some(step);
     }
 
+    /// Writes take so many bytes in all, then they block.
+    pub fn set_room(&self, bytes: usize) {
+        self.state().room = Some(bytes);
+    }
+
     /// Every flush without a step of its own does this.
     pub fn every_flush(&self, step: Step) {
         self.state().every_flush = Some(step);
@@ -112,12 +122,20 @@ impl Wire {
         self.state().shutdown = Some(step);
     }
 
-    /// Writes go on: wakes who was blocked, and takes all from now on.
+    /// Wakes a writer that was blocked, and takes everything from now on.
     pub fn unblock_writes(&self) {
         let mut state = self.state();
         state.writes.clear();
         state.every_write = None;
+        state.room = None;
         if let Some(waker) = state.writer.take() {
+            waker.wake();
+        }
+    }
+
+    /// Wakes a writer that was blocked, and changes nothing.
+    pub fn wake_writer(&self) {
+        if let Some(waker) = self.state().writer.take() {
             waker.wake();
         }
     }
@@ -190,9 +208,11 @@ impl AsyncRead for Scripted {
         let size = state.read_size.unwrap_or(usize::MAX);
         let n = state.inbound.len().min(buf.remaining()).min(size);
         if n > 0 {
-            for byte in state.inbound.drain(..n) {
-                buf.put_slice(&[byte]);
-            }
+            let (first, second) = state.inbound.as_slices();
+            let first = &first[..first.len().min(n)];
+            buf.put_slice(first);
+            buf.put_slice(&second[..n - first.len()]);
+            state.inbound.drain(..n);
             return Poll::Ready(Ok(()));
         }
         match state.at_end.unwrap_or(Step::Block) {
@@ -222,7 +242,10 @@ impl AsyncWrite for Scripted {
     ) -> Poll<io::Result<usize>> {
         let mut state = self.0.state();
         state.counts.writes += 1;
-        let step = state.writes.pop_front().or(state.every_write);
+        let step = match state.room {
+            Some(0) => Some(Step::Block),
+            _ => state.writes.pop_front().or(state.every_write),
+        };
         let most = match step.unwrap_or(Step::All) {
             Step::All => usize::MAX,
             Step::Take(n) => n,
@@ -234,9 +257,16 @@ impl AsyncWrite for Scripted {
             }
         };
         let before = state.outbound.len();
-        let bytes = bufs.iter().flat_map(|buf| buf.iter()).take(most);
-        state.outbound.extend(bytes);
-        Poll::Ready(Ok(state.outbound.len() - before))
+        let most = most.min(state.room.unwrap_or(usize::MAX));
+        for buf in bufs {
+            let room = most - (state.outbound.len() - before);
+            state
+                .outbound
+                .extend_from_slice(&buf[..buf.len().min(room)]);
+        }
+        let taken = state.outbound.len() - before;
+        state.room = state.room.map(|room| room - taken);
+        Poll::Ready(Ok(taken))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -11,7 +11,7 @@ use std::{
 use rustls::{ClientConfig, HandshakeKind, ServerConfig, client::Resumption, crypto::ring};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_tls_shutdown::{
-    GracefulConnector, RecordAligned, ShutdownExt,
+    GracefulConnector, GracefulStream, RecordAligned, ShutdownExt,
     resumption::ClientSessions,
     tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream, client, rustls},
 };
@@ -132,14 +132,15 @@ fn last_data(stopwatch: &mut Stopwatch) -> Group {
         pair
     };
     let together = async || {
-        let mut pair = pair().await;
+        let Pair { client, mut server } = pair().await;
         let client = async {
-            let closed = pair.client.close_notify_with(b"QUIT\r\n").await;
+            let mut client = GracefulStream::new(client);
+            let closed = client.close_notify_with(b"QUIT\r\n").await;
             closed.expect("a close");
-            let closed = pair.client.shutdown_bidirectional().await.expect("a close");
+            let closed = client.shutdown_bidirectional().await.expect("a close");
             assert!(closed.is_clean());
         };
-        let (elapsed, ()) = tokio::join!(time(client), answer(&mut pair.server));
+        let (elapsed, ()) = tokio::join!(time(client), answer(&mut server));
         elapsed
     };
     let apart = async || {

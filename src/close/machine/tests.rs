@@ -2,37 +2,54 @@
 
 use std::collections::HashSet;
 
-use super::{Done, Goal, Machine, Memory, READS_PER_POLL, Want};
-use crate::outcome::{PeerClose, ShutdownState};
+use super::{Action, Done, Exchange, Goal, Local, Machine, READS_PER_POLL, TURNS};
+use crate::{
+    backend::Received,
+    state::{PeerClose, ShutdownState},
+};
 
-/// As long as an alert needs to be for a write in its middle.
-const ALERT: usize = 2;
 const DISCARD_LIMIT: u64 = 1;
+
+const GOALS: [Goal; 4] = [
+    Goal::Notify,
+    Goal::NotifyAndDiscard,
+    Goal::Bidirectional,
+    Goal::PeerClosed,
+];
 
 /// What has really happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct World {
-    queued: bool,
-    /// Bytes of our alert on the wire.
-    written: usize,
-    flushed: bool,
+    sent: bool,
     /// What the caller has said to count as reached.
     assumed_sent: bool,
     assumed_received: bool,
-    /// The peer's close_notify was processed, by us or by the application's own reading.
+    /// The peer's `close_notify` was processed, by us or by the application's own reading.
     peer_closed: bool,
-    /// The transport has said that nobody is there.
-    peer_gone: bool,
+    /// The peer's side has ended without it.
+    peer_ended: bool,
+    /// Before ours was sent.
+    peer_first: bool,
+    /// Application data are decrypted and unread.
+    unread: bool,
     discarded: u64,
-    /// Since the poll began.
+    // Since the poll began.
+    expired: bool,
     steps: usize,
-    write_blocked: bool,
-    read_blocked: bool,
+    send_failed: bool,
+    send_blocked: bool,
+    receive_blocked: bool,
+    has_received: bool,
 }
 
 impl World {
     fn is_sent(&self) -> bool {
-        self.flushed || self.assumed_sent
+        self.sent || self.assumed_sent
+    }
+
+    fn on_close_notify(&mut self) {
+        self.peer_first |= !self.peer_closed && !self.peer_ended && !self.sent;
+        self.peer_closed |= !self.peer_ended;
     }
 }
 
@@ -52,49 +69,105 @@ impl Node {
         next
     }
 
-    /// All polls that can follow: of this call or, after it was dropped, of another.
+    /// All polls that can follow: of this call, or of another after it was dropped or has ended.
     fn polls(&self, next: &mut Vec<Self>) {
-        for goal in [Goal::Notify, Goal::Bidirectional] {
-            let mut poll = self.then(|m, w| {
-                m.begin_poll();
-                w.peer_gone = false;
-                w.write_blocked = false;
-                w.read_blocked = false;
-                w.steps = 0;
-            });
-            poll.goal = goal;
-            // The application has read the peer's close_notify, or flushed the stream.
-            next.push(poll.then(|m, w| {
-                m.peer_closed(PeerClose::CloseNotify);
-                w.peer_closed |= m.memory.theirs == Some(PeerClose::CloseNotify);
-            }));
-            next.push(poll.then(|m, w| {
-                m.memory.assume(ShutdownState::SENT);
-                w.assumed_sent |= !w.queued;
-            }));
-            next.push(poll.then(|m, w| {
-                m.memory.assume(ShutdownState::RECEIVED);
-                w.assumed_received = true;
-            }));
-            if poll.world.queued {
-                next.push(poll.then(|m, w| {
-                    m.queue_is_at_most(0);
-                    w.written = ALERT;
-                }));
+        for goal in GOALS {
+            for expired in [false, true] {
+                let mut poll = self.then(|m, w| {
+                    m.begin_poll(expired);
+                    w.expired = expired;
+                    w.steps = 0;
+                    w.send_failed = false;
+                    w.send_blocked = false;
+                    w.receive_blocked = false;
+                    w.has_received = false;
+                });
+                poll.goal = goal;
+                // The session may say that the application's reading has found close_notify, or has
+                // left something to be read.
+                for (closed, unread) in [(false, false), (false, true), (true, false), (true, true)]
+                {
+                    if poll.world.peer_closed && !closed || poll.world.peer_ended && unread {
+                        continue;
+                    }
+                    next.push(poll.then(|m, w| {
+                        if closed && !w.peer_ended {
+                            w.on_close_notify();
+                        }
+                        w.unread = unread;
+                        m.on_status(w.peer_closed, unread);
+                    }));
+                }
             }
-            next.push(poll);
+        }
+        for state in [ShutdownState::SENT, ShutdownState::RECEIVED] {
+            next.push(self.then(|m, w| {
+                let mut exchange = m.exchange();
+                exchange.assume(state);
+                w.assumed_sent |= exchange.local == Local::Assumed;
+                w.assumed_received |= state == ShutdownState::RECEIVED;
+                m.set_exchange(exchange);
+                m.begin_poll(false);
+                w.steps = 0;
+                w.send_failed = false;
+                w.send_blocked = false;
+                w.receive_blocked = false;
+                w.has_received = false;
+                w.expired = false;
+                m.on_status(w.peer_closed, w.unread);
+            }));
         }
     }
 
-    fn write_fails(&self, next: &mut Vec<Self>) {
-        next.push(self.then(|m, w| {
-            m.write_blocked();
-            w.write_blocked = true;
-        }));
-        for gone in [false, true] {
+    /// What a step of receiving can come to.
+    fn receives(&self, keeps: bool, next: &mut Vec<Self>) {
+        let receive = |m: &mut Machine, w: &mut World, received| {
+            w.has_received = true;
+            match keeps {
+                true => m.on_kept(received),
+                false => m.on_discarded(received),
+            }
+        };
+        let is_unread = self.world.unread && !keeps;
+        if is_unread {
+            // What is there comes first.
             next.push(self.then(|m, w| {
-                m.write_failed(gone);
-                w.peer_gone = gone;
+                w.unread = false;
+                w.discarded += 1;
+                receive(m, w, Received::Data(1));
+            }));
+            return;
+        }
+        if self.world.peer_closed {
+            next.push(self.then(|m, w| receive(m, w, Received::CloseNotify)));
+            return;
+        }
+        next.push(self.then(|m, w| {
+            m.on_receive_blocked();
+            w.receive_blocked = true;
+        }));
+        next.push(self.then(|m, w| receive(m, w, Received::Other)));
+        next.push(self.then(|m, w| {
+            match keeps {
+                true => w.unread = true,
+                false => w.discarded += 1,
+            }
+            receive(m, w, Received::Data(1));
+        }));
+        if keeps && self.world.unread {
+            next.push(self.then(|m, w| receive(m, w, Received::Full)));
+        }
+        next.push(self.then(|m, w| {
+            w.on_close_notify();
+            receive(m, w, Received::CloseNotify);
+        }));
+        for end in [
+            Received::Eof,
+            Received::Reset(std::io::ErrorKind::ConnectionReset),
+        ] {
+            next.push(self.then(|m, w| {
+                w.peer_ended = true;
+                receive(m, w, end);
             }));
         }
     }
@@ -108,107 +181,125 @@ impl Node {
         } = self;
         let mut next = Vec::new();
         assert!(
-            world.steps <= usize::from(READS_PER_POLL) + ALERT + 6,
+            world.steps <= usize::from(READS_PER_POLL) + 6,
             "a poll that does not end: {self:?}"
         );
         self.check_state();
-        match machine.want(*goal) {
-            Want::Queue => {
+        let action = machine.next(*goal);
+        match action {
+            Action::Send => {
+                assert!(!world.is_sent(), "a second alert: {self:?}");
                 assert!(
-                    !world.queued && !world.assumed_sent,
-                    "a second alert: {self:?}"
+                    !world.send_blocked && !world.send_failed,
+                    "sends again in the same poll: {self:?}"
                 );
+                assert_ne!(*goal, Goal::PeerClosed, "sends: {self:?}");
                 next.push(self.then(|m, w| {
-                    m.queued(ALERT);
-                    w.queued = true;
+                    m.on_sent();
+                    w.sent = true;
                 }));
                 next.push(self.then(|m, w| {
-                    m.write_blocked();
-                    w.write_blocked = true;
+                    m.on_send_blocked();
+                    w.send_blocked = true;
                 }));
-            }
-            Want::Write(limit) => {
-                assert!(!world.write_blocked, "a write while blocked: {self:?}");
-                assert_eq!(world.written + limit, ALERT, "not our alert: {self:?}");
-                for n in 1..=limit {
+                for gone in [false, true] {
                     next.push(self.then(|m, w| {
-                        m.wrote(n);
-                        w.written += n;
-                    }));
-                }
-                self.write_fails(&mut next);
-            }
-            Want::Flush => {
-                assert!(!world.write_blocked, "a flush while blocked: {self:?}");
-                assert_eq!(world.written, ALERT, "flushed too early: {self:?}");
-                next.push(self.then(|m, w| {
-                    m.flushed();
-                    w.flushed = true;
-                }));
-                self.write_fails(&mut next);
-            }
-            Want::Read => {
-                assert_eq!(*goal, Goal::Bidirectional, "one direction reads: {self:?}");
-                assert!(!world.read_blocked, "a read while blocked: {self:?}");
-                assert_eq!(machine.peer_close(), None, "a read after the end: {self:?}");
-                next.push(self.then(|m, w| {
-                    m.read_blocked();
-                    w.read_blocked = true;
-                }));
-                next.push(self.then(|m, _| m.read()));
-                next.push(self.then(|m, w| {
-                    m.read();
-                    m.discarded(1);
-                    w.discarded += 1;
-                }));
-                for how in [PeerClose::CloseNotify, PeerClose::Eof, PeerClose::Reset] {
-                    next.push(self.then(|m, w| {
-                        m.read();
-                        m.peer_closed(how);
-                        w.peer_closed |= how == PeerClose::CloseNotify;
+                        m.on_send_failed(gone);
+                        w.send_failed = true;
                     }));
                 }
             }
-            Want::Wait => {
-                let reads = *goal == Goal::Bidirectional && machine.peer_close().is_none();
+            Action::ReceiveAndKeep => {
+                self.check_receive();
                 assert!(
-                    (world.is_sent() || world.write_blocked)
-                        && (!reads || world.read_blocked)
-                        && (world.write_blocked || reads),
-                    "nobody wakes us: {self:?}"
+                    matches!(goal, Goal::Notify | Goal::PeerClosed),
+                    "leaves data in a close that discards: {self:?}"
                 );
-                self.check_time_out();
+                let failed = matches!(machine.exchange.local, Local::Failed { .. });
+                assert!(
+                    *goal != Goal::Notify || failed,
+                    "one direction reads: {self:?}"
+                );
+                self.receives(true, &mut next);
+            }
+            Action::ReceiveAndDiscard => {
+                self.check_receive();
+                assert!(
+                    matches!(goal, Goal::NotifyAndDiscard | Goal::Bidirectional),
+                    "discards: {self:?}"
+                );
+                self.receives(false, &mut next);
+            }
+            Action::Wait => {
+                assert!(
+                    world.send_blocked || world.receive_blocked,
+                    "nothing wakes us: {self:?}"
+                );
+                let discards = matches!(goal, Goal::NotifyAndDiscard | Goal::Bidirectional);
+                assert!(
+                    !discards || machine.peer_close().is_some() || world.receive_blocked,
+                    "does not read while its write is blocked: {self:?}"
+                );
+                let is_last = world.expired && *goal != Goal::PeerClosed;
+                assert!(!is_last, "waits although the time has run out: {self:?}");
                 self.polls(&mut next);
             }
-            Want::Yield => {
-                self.check_time_out();
-                self.polls(&mut next);
+            Action::Yield => {
+                assert!(
+                    world.has_received || machine.awaits_reactor(),
+                    "gives way for nothing: {self:?}"
+                );
+                assert!(
+                    !machine.awaits_reactor() || machine.exchange.turns_left > 0,
+                    "gives way for ever: {self:?}"
+                );
+                let before = machine.exchange.turns_left;
+                let yielded = self.then(|m, _| m.on_yield());
+                if world.receive_blocked {
+                    assert!(yielded.machine.exchange.turns_left < before, "{self:?}");
+                }
+                yielded.polls(&mut next);
             }
-            Want::Done(done) => {
+            Action::Done(done) => {
                 self.check_done(done);
-                self.polls(&mut next);
+                let ended = self.then(|m, _| {
+                    if done == Done::Undeliverable {
+                        m.on_undeliverable();
+                    }
+                });
+                ended.polls(&mut next);
             }
         }
         next
     }
 
     fn check_state(&self) {
-        let state = self.machine.memory.state();
+        let Self { machine, world, .. } = self;
+        let state = machine.exchange().state();
         assert_eq!(
             state.contains(ShutdownState::SENT),
-            self.world.is_sent(),
+            world.is_sent(),
             "{self:?}"
         );
         if state.contains(ShutdownState::RECEIVED) {
-            let assumed = self.world.assumed_received;
-            assert!(self.world.peer_closed || assumed, "{self:?}");
+            assert!(world.peer_closed || world.assumed_received, "{self:?}");
         }
-        if self.machine.peer_close() == Some(PeerClose::CloseNotify) {
+        if machine.peer_close() == Some(PeerClose::CloseNotify) {
             assert!(
-                self.world.peer_closed && self.world.discarded <= DISCARD_LIMIT,
+                world.peer_closed && world.discarded <= DISCARD_LIMIT,
                 "clean without close_notify: {self:?}"
             );
+            assert_eq!(machine.peer_closed_first(), world.peer_first, "{self:?}");
         }
+        assert_eq!(machine.exchange().has_sent(), world.sent, "{self:?}");
+    }
+
+    fn check_receive(&self) {
+        assert!(!self.world.receive_blocked, "reads while blocked: {self:?}");
+        assert!(
+            self.machine.readable || !self.world.peer_closed,
+            "reads after the end: {self:?}"
+        );
     }
 
     fn check_done(&self, done: Done) {
@@ -217,74 +308,143 @@ impl Node {
             world,
             goal,
         } = self;
-        match done {
-            Done::Reached => assert!(
-                world.is_sent() || world.peer_gone && world.peer_closed,
+        match (done, goal) {
+            (Done::Reached, Goal::PeerClosed) => {
+                assert!(machine.exchange().peer().is_some(), "{self:?}");
+                assert!(!world.unread, "closed before everything was read: {self:?}");
+            }
+            (Done::Readable, goal) => {
+                assert_eq!(*goal, Goal::PeerClosed);
+                assert!(world.unread, "{self:?}");
+            }
+            (_, Goal::PeerClosed) => panic!("{done:?}: {self:?}"),
+            (Done::Reached, _) => assert!(
+                world.is_sent() || is_failed(machine) && world.peer_closed,
                 "reached without an alert: {self:?}"
             ),
-            Done::Undeliverable => assert!(!world.is_sent(), "{self:?}"),
-            Done::SendTimedOut => panic!("no clock has run out: {self:?}"),
+            (Done::Undeliverable, _) => {
+                assert!(!world.is_sent() && is_failed(machine), "{self:?}");
+                assert!(
+                    !world.peer_closed,
+                    "the peer's close_notify does not count: {self:?}"
+                );
+            }
+            (Done::SendTimedOut, _) => {
+                assert!(!world.is_sent() && world.expired, "{self:?}");
+                assert!(world.send_blocked, "not even tried: {self:?}");
+            }
         }
         if done == Done::Reached && *goal == Goal::Bidirectional {
             assert!(machine.peer_close().is_some(), "{self:?}");
+            let is_clean = machine.peer_close() == Some(PeerClose::CloseNotify);
+            assert!(
+                !is_clean || !world.unread,
+                "what is unread is not counted: {self:?}"
+            );
         }
-        if world.is_sent() {
+        if done == Done::Reached && !world.expired {
             let mut again = machine.clone();
-            again.begin_poll();
-            assert_eq!(again.want(*goal), Want::Done(done), "another answer");
+            again.begin_poll(false);
+            again.on_status(world.peer_closed, world.unread);
+            assert_eq!(
+                again.next(*goal),
+                Action::Done(done),
+                "another answer: {self:?}"
+            );
             assert_eq!(again.peer_close(), machine.peer_close(), "another answer");
         }
     }
+}
 
-    fn check_time_out(&self) {
-        let mut machine = self.machine.clone();
-        let done = machine.time_out(self.goal);
-        match self.world.is_sent() {
-            // A silent peer is an outcome, an alert that was never sent is an error.
-            true => {
-                assert_eq!(done, Done::Reached, "{self:?}");
-                assert_eq!(machine.peer_close(), Some(PeerClose::TimedOut), "{self:?}");
-            }
-            false => assert_ne!(done, Done::Reached, "{self:?}"),
-        }
-        // Whoever calls again waits again.
-        machine.begin_poll();
-        assert_ne!(machine.peer_close(), Some(PeerClose::TimedOut));
-    }
+fn is_failed(machine: &Machine) -> bool {
+    matches!(machine.exchange.local, Local::Failed { .. })
 }
 
 #[test]
 fn every_sequence_of_events_keeps_the_rules() {
     let mut seen = HashSet::new();
     let mut open = Vec::new();
-    for goal in [Goal::Notify, Goal::Bidirectional] {
-        open.push(Node {
-            machine: Machine::new(DISCARD_LIMIT),
-            world: World::default(),
-            goal,
-        });
+    Node {
+        machine: Machine::new(DISCARD_LIMIT),
+        world: World::default(),
+        goal: Goal::Notify,
     }
-    let mut ended = [false; 6];
+    .polls(&mut open);
+    let mut ends = HashSet::new();
     while let Some(node) = open.pop() {
         if !seen.insert(node.clone()) {
             continue;
         }
-        let reached = node.machine.want(node.goal) == Want::Done(Done::Reached);
-        if reached && node.goal == Goal::Bidirectional {
-            match node.machine.peer_close() {
-                Some(PeerClose::CloseNotify) => ended[0] = true,
-                Some(PeerClose::Eof) => ended[1] = true,
-                Some(PeerClose::Reset) => ended[2] = true,
-                Some(PeerClose::DiscardLimit) => ended[3] = true,
-                Some(PeerClose::Assumed) => ended[4] = true,
-                Some(PeerClose::TimedOut) | None => {}
+        match node.machine.next(node.goal) {
+            Action::Done(Done::Reached) => {
+                ends.insert(format!("{:?} {:?}", node.goal, node.machine.peer_close()));
             }
+            Action::Done(done) => {
+                ends.insert(format!("{:?} {done:?}", node.goal));
+            }
+            Action::Yield => {
+                ends.insert("Yield".to_owned());
+            }
+            _ => {}
         }
-        ended[5] |= node.machine.want(node.goal) == Want::Yield;
         open.extend(node.next());
     }
-    assert_eq!(ended, [true; 6], "an end that was never reached");
+    for how in [
+        "Bidirectional Some(CloseNotify)",
+        "Bidirectional Some(Eof)",
+        "Bidirectional Some(Reset)",
+        "Bidirectional Some(TimedOut)",
+        "Bidirectional Some(DiscardLimit)",
+        "Bidirectional Some(Assumed)",
+        "Bidirectional Undeliverable",
+        "Bidirectional SendTimedOut",
+        "Notify None",
+        "Notify Undeliverable",
+        "Notify SendTimedOut",
+        "NotifyAndDiscard None",
+        "NotifyAndDiscard Undeliverable",
+        "PeerClosed Some(CloseNotify)",
+        "PeerClosed Readable",
+        "Yield",
+    ] {
+        assert!(ends.contains(how), "{how} was never reached: {ends:?}");
+    }
+    println!("{} situations", seen.len());
     assert!(seen.len() > 5_000, "only {} situations", seen.len());
+}
+
+/// How often a poll that must not wait for anything gives way, with a transport that stays silent.
+#[test]
+fn g12_a_transport_that_stays_silent_is_given_up_after_a_bounded_number_of_turns() {
+    for goal in [Goal::Notify, Goal::NotifyAndDiscard, Goal::Bidirectional] {
+        let mut exchange = Exchange::NEW;
+        let mut polls = 0;
+        let done = 'close: loop {
+            // The call is dropped and repeated all the time.
+            let mut machine = Machine::new(DISCARD_LIMIT);
+            machine.set_exchange(exchange);
+            machine.begin_poll(false);
+            machine.on_status(false, false);
+            polls += 1;
+            loop {
+                match machine.next(goal) {
+                    Action::Send => machine.on_send_failed(true),
+                    Action::ReceiveAndKeep | Action::ReceiveAndDiscard => {
+                        machine.on_receive_blocked();
+                    }
+                    Action::Yield => {
+                        machine.on_yield();
+                        exchange = machine.exchange();
+                        break;
+                    }
+                    Action::Wait => panic!("waits for what does not come"),
+                    Action::Done(done) => break 'close done,
+                }
+            }
+        };
+        assert_eq!(done, Done::Undeliverable, "{goal:?}");
+        assert_eq!(polls, usize::from(TURNS) + 1, "{goal:?}");
+    }
 }
 
 #[test]
@@ -297,14 +457,14 @@ fn what_was_assumed_gives_way_to_close_notify_and_what_was_seen_to_nothing() {
     ];
     for first in ends {
         for second in ends {
-            let mut memory = Memory::NEW;
-            memory.peer_closed(first);
-            memory.peer_closed(second);
+            let mut exchange = Exchange::NEW;
+            exchange.on_peer_closed(first);
+            exchange.on_peer_closed(second);
             let expected = match (first, second) {
                 (PeerClose::Assumed, PeerClose::CloseNotify) => second,
                 _ => first,
             };
-            assert_eq!(memory.peer_close(), Some(expected), "{first:?}, {second:?}");
+            assert_eq!(exchange.peer(), Some(expected), "{first:?}, {second:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
     io::{self, ErrorKind},
     pin::pin,
     rc::Rc,
-    task::Poll,
+    task::{Context, Poll},
 };
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -22,8 +22,8 @@ use super::transport::{Endpoint, Hub};
 /// What a peer calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Api {
-    /// The poll twins on a plain stream.
-    Twins,
+    /// The poll variants on a plain stream.
+    Polls,
     /// The futures on a plain stream.
     Futures,
     /// The futures on a `GracefulStream`.
@@ -37,7 +37,8 @@ pub enum Api {
 pub enum Close {
     /// `close_notify`, then it reads to the end.
     Notify,
-    /// `close_notify_with` all that it has to say, then it reads to the end.
+    /// `close_notify_with` all that it has to say, then it reads to the end. Only a `GracefulStream`
+    /// has it.
     NotifyWith,
     /// `close_notify`, then `shutdown_bidirectional`.
     Both,
@@ -93,6 +94,59 @@ pub fn data(me: usize, len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 7 + me * 100) as u8).collect()
 }
 
+/// A stream that is closed with the last data, if it can be.
+pub trait Tls: ShutdownExt + AsyncRead + AsyncWrite + Unpin + Debug {
+    fn poll_notify(
+        &mut self,
+        cx: &mut Context<'_>,
+        last: &[u8],
+        progress: &mut CloseProgress,
+    ) -> Poll<Result<ShutdownState, ShutdownError>>;
+
+    fn notify<'a>(
+        &'a mut self,
+        last: &'a [u8],
+    ) -> impl Future<Output = Result<ShutdownState, ShutdownError>> + Debug;
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin + Debug> Tls for TlsStream<IO> {
+    fn poll_notify(
+        &mut self,
+        cx: &mut Context<'_>,
+        last: &[u8],
+        progress: &mut CloseProgress,
+    ) -> Poll<Result<ShutdownState, ShutdownError>> {
+        assert!(last.is_empty(), "a plain stream sends no last data");
+        self.poll_close_notify(cx, progress)
+    }
+
+    fn notify<'a>(
+        &'a mut self,
+        last: &'a [u8],
+    ) -> impl Future<Output = Result<ShutdownState, ShutdownError>> + Debug {
+        assert!(last.is_empty(), "a plain stream sends no last data");
+        self.close_notify().no_deadline()
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin + Debug> Tls for GracefulStream<TlsStream<IO>> {
+    fn poll_notify(
+        &mut self,
+        cx: &mut Context<'_>,
+        last: &[u8],
+        progress: &mut CloseProgress,
+    ) -> Poll<Result<ShutdownState, ShutdownError>> {
+        self.poll_close_notify_with(cx, last, progress)
+    }
+
+    fn notify<'a>(
+        &'a mut self,
+        last: &'a [u8],
+    ) -> impl Future<Output = Result<ShutdownState, ShutdownError>> + Debug {
+        self.close_notify_with(last).no_deadline()
+    }
+}
+
 /// What goes over the transport in the clear when TLS is over. It begins as a record does.
 pub const PLAIN: &[u8] = b"\x17\x03\x03plain";
 
@@ -146,20 +200,21 @@ impl Hand {
     }
 
     /// Calls until a call has ended; what fails to be sent is tried again, or given up.
-    async fn close<S>(
+    async fn close<S: Tls>(
         &self,
         tls: &mut S,
-        api: Api,
+        mut api: Api,
         goal: Close,
         last: &[u8],
-    ) -> Result<Option<Closed>, End>
-    where
-        S: ShutdownExt + Debug,
-    {
+    ) -> Result<Option<Closed>, End> {
+        if !last.is_empty() && self.hub.get().choices.can_be_explored() {
+            // The future does not show how far it has come.
+            api = Api::Polls;
+        }
         loop {
             let mut progress = CloseProgress::new();
             let ended = match (api, goal) {
-                (Api::Twins, Close::Bidirectional) => {
+                (Api::Polls, Close::Bidirectional) => {
                     self.maybe_dropped(poll_fn(|cx| {
                         let poll = tls.poll_shutdown_bidirectional(cx, &mut progress);
                         self.assert_state(progress.state());
@@ -168,9 +223,9 @@ impl Hand {
                     }))
                     .await
                 }
-                (Api::Twins, _) => {
+                (Api::Polls, _) => {
                     self.maybe_dropped(poll_fn(|cx| {
-                        let poll = tls.poll_close_notify_with(cx, last, &mut progress);
+                        let poll = tls.poll_notify(cx, last, &mut progress);
                         self.assert_state(progress.state());
                         self.note((&progress, &tls));
                         poll.map_ok(|_| None)
@@ -187,7 +242,7 @@ impl Hand {
                     .await
                 }
                 _ => {
-                    let mut call = pin!(tls.close_notify_with(last).no_deadline());
+                    let mut call = pin!(tls.notify(last));
                     self.maybe_dropped(poll_fn(|cx| {
                         let poll = call.as_mut().poll(cx);
                         self.note(&call);
@@ -253,10 +308,7 @@ impl Hand {
         }
     }
 
-    async fn talk<S>(&self, tls: &mut S, script: Script) -> Result<End, End>
-    where
-        S: ShutdownExt + AsyncRead + AsyncWrite + Unpin + Debug,
-    {
+    async fn talk<S: Tls>(&self, tls: &mut S, script: Script) -> Result<End, End> {
         let data = data(self.me, script.data);
         let mut last: &[u8] = &[];
         match script.close {

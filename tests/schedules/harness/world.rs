@@ -68,13 +68,13 @@ pub fn scenarios() -> Vec<Scenario> {
     let pairs = [
         (
             Wire::Plain,
-            script(Twins, Bidirectional, 3),
-            script(Twins, Bidirectional, 0),
+            script(Polls, Bidirectional, 3),
+            script(Polls, Bidirectional, 0),
         ),
         (
             Wire::Buffered,
-            script(Twins, Both, 0),
-            script(Futures, NotifyWith, 3),
+            script(Polls, Both, 0),
+            script(Graceful, NotifyWith, 3),
         ),
         (
             Wire::Plain,
@@ -93,7 +93,7 @@ pub fn scenarios() -> Vec<Scenario> {
         ),
         (
             Wire::Plain,
-            script(Twins, Notify, 3),
+            script(Polls, Notify, 3),
             script(Plain, Shutdown, 0),
         ),
         (
@@ -109,8 +109,13 @@ pub fn scenarios() -> Vec<Scenario> {
         ),
         (
             Wire::Narrow(4096),
-            script(Twins, Bidirectional, 40_000),
+            script(Polls, Bidirectional, 40_000),
             script(Graceful, Notify, 40_000),
+        ),
+        (
+            Wire::Buffered,
+            script(Polls, Both, 0),
+            script(Futures, Notify, 3),
         ),
     ];
     let mut scenarios = Vec::new();

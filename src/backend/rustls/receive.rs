@@ -1,0 +1,177 @@
+//! One read of the transport, processed once.
+
+use std::{
+    io::{self, BufRead, Read},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use rustls::{ConnectionCommon, IoState};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    super::end_of_transport, Alert, AlertState, BackendError, Plaintext, Received, check, send,
+    tls_error,
+};
+
+/// Receives one step: what is there already, else one read of the transport.
+#[inline]
+pub(super) fn poll_receive<Data, IO: AsyncRead + AsyncWrite + Unpin>(
+    tls: &mut ConnectionCommon<Data>,
+    io: &mut IO,
+    cx: &mut Context<'_>,
+    mut plaintext: Plaintext<'_, '_>,
+    state: &mut AlertState,
+) -> Poll<Result<Received, BackendError>> {
+    if let Some(received) = take(tls, &mut plaintext, state) {
+        return Poll::Ready(Ok(received));
+    }
+    if state.peer_closed {
+        // Behind application data that stay.
+        return Poll::Ready(Ok(Received::CloseNotify));
+    }
+    check(tls)?;
+    let mut reader = Reader { io, cx, end: None };
+    let read = tls.read_tls(&mut reader);
+    match (read, reader.end) {
+        (Ok(0), Some(ReadEnd::Eof)) => return Poll::Ready(Ok(Received::Eof)),
+        // rustls has not asked the transport: it reads nothing once the peer has closed.
+        (Ok(0), _) => {
+            state.peer_closed = true;
+            return Poll::Ready(Ok(Received::CloseNotify));
+        }
+        (Ok(_), _) => {}
+        (Err(_), Some(ReadEnd::Blocked)) => return Poll::Pending,
+        (Err(_), Some(ReadEnd::Failed(e))) => {
+            return Poll::Ready(match end_of_transport(&e) {
+                Some(end) => Ok(end),
+                None => Err(BackendError::Transport(e)),
+            });
+        }
+        // It has not asked, because too much is unread, or because a message is too long.
+        (Err(e), _) => {
+            return Poll::Ready(match tls.reader().into_first_chunk() {
+                Ok([_, ..]) => Ok(Received::Full),
+                _ => Err(tls_error(rustls::Error::General(e.to_string()))),
+            });
+        }
+    }
+    let processed = process(tls);
+    if matches!(state.alert, Alert::Unflushed | Alert::Sent) {
+        // Whatever rustls answers, even if it has failed.
+        send::drop_queue(tls);
+    }
+    let io_state = match processed {
+        Ok(io_state) => io_state,
+        Err(e) => {
+            let is_reader = matches!(plaintext, Plaintext::Read(_) | Plaintext::Fill);
+            if is_reader && state.alert == Alert::Unqueued {
+                // The fatal alert, if there is room for it: as tokio-rustls does.
+                let _ = send::poll_write_queue(tls, io, cx, usize::MAX);
+            }
+            // What was received before it is good. The next step finds the error again.
+            return Poll::Ready(match tls.reader().into_first_chunk() {
+                Ok([_, ..]) => Ok(take(tls, &mut plaintext, state).unwrap_or(Received::Other)),
+                _ => Err(tls_error(e)),
+            });
+        }
+    };
+    state.peer_closed |= io_state.peer_has_closed();
+    Poll::Ready(Ok(match plaintext {
+        Plaintext::Keep => match io_state.plaintext_bytes_to_read() {
+            0 if state.peer_closed => Received::CloseNotify,
+            0 => Received::Other,
+            bytes => Received::Data(bytes),
+        },
+        _ => take(tls, &mut plaintext, state).unwrap_or(Received::Other),
+    }))
+}
+
+/// Processes what was read. Once for each read, and never to ask a question.
+#[inline]
+fn process<Data>(tls: &mut ConnectionCommon<Data>) -> Result<IoState, rustls::Error> {
+    #[cfg(not(debug_assertions))]
+    {
+        tls.process_new_packets()
+    }
+    // rustls asserts that it sends no fatal alert after `close_notify`, and a bad record makes it
+    // try. It has marked the session as failed by then, so nothing is left half done. Without its
+    // assertions it queues the alert, which is dropped.
+    #[cfg(debug_assertions)]
+    {
+        let process = std::panic::AssertUnwindSafe(|| tls.process_new_packets());
+        std::panic::catch_unwind(process).unwrap_or(Err(rustls::Error::HandshakeNotComplete))
+    }
+}
+
+/// Finds what can be had without reading the transport.
+#[inline]
+fn take<Data>(
+    tls: &mut ConnectionCommon<Data>,
+    plaintext: &mut Plaintext<'_, '_>,
+    state: &mut AlertState,
+) -> Option<Received> {
+    let mut reader = tls.reader();
+    let mut taken = 0;
+    loop {
+        let chunk = match reader.fill_buf() {
+            Ok([]) if taken == 0 => {
+                state.peer_closed = true;
+                return Some(Received::CloseNotify);
+            }
+            Err(e) if taken == 0 && e.kind() == io::ErrorKind::UnexpectedEof => {
+                return Some(Received::Eof);
+            }
+            Ok([]) | Err(_) => return (taken > 0).then_some(Received::Data(taken)),
+            Ok(chunk) => chunk,
+        };
+        let bytes = match plaintext {
+            Plaintext::Keep => return None,
+            Plaintext::Fill => return Some(Received::Data(chunk.len())),
+            Plaintext::Discard => chunk.len(),
+            Plaintext::Read(buf) => {
+                let bytes = chunk.len().min(buf.remaining());
+                buf.put_slice(&chunk[..bytes]);
+                bytes
+            }
+        };
+        if bytes == 0 {
+            return Some(Received::Data(taken));
+        }
+        reader.consume(bytes);
+        taken += bytes;
+    }
+}
+
+/// Why the transport gave nothing.
+enum ReadEnd {
+    Eof,
+    Blocked,
+    Failed(io::Error),
+}
+
+/// The transport as rustls wants it.
+struct Reader<'a, 'b, IO> {
+    io: &'a mut IO,
+    cx: &'a mut Context<'b>,
+    end: Option<ReadEnd>,
+}
+
+impl<IO: AsyncRead + Unpin> Read for Reader<'_, '_, IO> {
+    #[inline]
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut buf = ReadBuf::new(buf);
+        self.end = Some(match Pin::new(&mut *self.io).poll_read(self.cx, &mut buf) {
+            Poll::Ready(Ok(())) => match buf.filled().len() {
+                0 => ReadEnd::Eof,
+                bytes => return Ok(bytes),
+            },
+            Poll::Ready(Err(e)) => ReadEnd::Failed(e),
+            Poll::Pending => ReadEnd::Blocked,
+        });
+        match self.end {
+            Some(ReadEnd::Eof) => Ok(0),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}

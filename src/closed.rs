@@ -1,0 +1,91 @@
+//! `Closed`: how a bidirectional close has ended.
+
+use crate::{error::ShutdownError, state::PeerClose};
+
+/// How a bidirectional close ended: our `close_notify` was sent, or the peer had closed cleanly
+/// and left before it could be delivered.
+///
+#[doc = include_str!("doc/what_a_close_proves.md")]
+///
+/// A peer that answers our `close_notify` with FIN or RST is common enough to be an outcome and not
+/// an error, but it is never [clean](Self::is_clean): use [`require_clean`](Self::require_clean)
+/// where the end of the TLS connection is the end of a message.
+///
+/// ```
+/// use tokio_tls_shutdown::Closed;
+///
+/// fn log(closed: Closed) {
+///     println!("{}; {} bytes discarded", closed.peer(), closed.discarded());
+///     if closed.is_clean() && closed.peer_closed_first() {
+///         println!("the peer may not have read what was sent last");
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a close may be unclean: see `is_clean` and `require_clean`"]
+#[non_exhaustive]
+pub struct Closed {
+    pub(crate) peer: PeerClose,
+    pub(crate) discarded: u64,
+    pub(crate) tickets: u32,
+    pub(crate) peer_first: bool,
+}
+
+impl Closed {
+    /// Returns how the peer closed its side.
+    #[must_use]
+    pub const fn peer(&self) -> PeerClose {
+        self.peer
+    }
+
+    /// Returns how many bytes of application data were discarded, including those that had been
+    /// decrypted before the call.
+    #[must_use]
+    pub const fn discarded(&self) -> u64 {
+        self.discarded
+    }
+
+    /// Returns how many TLS 1.3 session tickets arrived during the call. Always 0 on a server.
+    #[must_use]
+    pub const fn tickets(&self) -> u32 {
+        self.tickets
+    }
+
+    /// Returns `true` if the peer closed with `close_notify`.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        matches!(self.peer, PeerClose::CloseNotify)
+    }
+
+    /// Returns `true` if the peer's `close_notify` was received before ours was sent.
+    ///
+    /// The peer then closed of its own accord and may not have read what we sent last; for a
+    /// request on an idle connection this means that it may have to be sent again.
+    ///
+    /// A plain TLS stream does not remember whether an earlier call has sent our `close_notify`.
+    /// If one has, and the peer's had arrived before this call, this returns `true` whatever the
+    /// order was. [`GracefulStream`](crate::GracefulStream) remembers.
+    #[must_use]
+    pub const fn peer_closed_first(&self) -> bool {
+        self.peer_first
+    }
+
+    /// Turns everything but a clean close into an error.
+    ///
+    /// # Errors
+    ///
+    /// [`ShutdownError::Unclean`] unless the peer closed with `close_notify`.
+    ///
+    /// ```no_run
+    /// # use tokio_tls_shutdown::{ShutdownError, ShutdownExt, tokio_rustls::client::TlsStream};
+    /// # async fn f(mut tls: TlsStream<tokio::net::TcpStream>) -> Result<(), ShutdownError> {
+    /// tls.shutdown_bidirectional().await?.require_clean()?;
+    /// # Ok(()) }
+    /// ```
+    pub const fn require_clean(self) -> Result<(), ShutdownError> {
+        match self.peer {
+            PeerClose::CloseNotify => Ok(()),
+            peer => Err(ShutdownError::Unclean(peer)),
+        }
+    }
+}
