@@ -38,7 +38,7 @@
 //! A server whose [`ticketer`](rustls::ServerConfig::ticketer) is enabled gives the whole session
 //! to the client and keeps nothing: such a ticket is good until it expires, whatever becomes of
 //! the connection. The same holds for a ticket that was already offered, and for what a
-//! [staged](ClientSessions::staged) store has already published. rustls clients offer each TLS 1.3
+//! [staged](ClientSessions::with_store) store has already published. rustls clients offer each TLS 1.3
 //! ticket once ([RFC 8446, appendix C.4]); a server that must be sure of it keeps its sessions in
 //! a store of its own ("stateful"), from which they are taken when they are used.
 //!
@@ -55,7 +55,7 @@
 //! a database: wrap it in [`ServerSessions::new`] on each of them. It is called from within the
 //! handshake and must not block for long; `take` must really delete. Keep the sessions encrypted
 //! there, and let them expire. Where that is too much, share the keys of a ticketer, and see above
-//! for what it costs. On the client's side, [`ClientSessions::staged`] does the same with any
+//! for what it costs. On the client's side, [`ClientSessions::with_store`] does the same with any
 //! [`ClientSessionStore`].
 //!
 //! [RFC 5246, section 7.2.2]: https://www.rfc-editor.org/rfc/rfc5246#section-7.2.2
@@ -66,10 +66,11 @@
 //! [`ClientSessionStore`]: rustls::client::ClientSessionStore
 
 mod client;
+mod failed_offers;
 #[cfg(feature = "session-cache")]
-mod memory;
+mod in_memory;
 mod server;
-mod staged;
+mod staged_store;
 mod stats;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -93,7 +94,7 @@ const MAX_TICKETS: usize = 8;
 ///
 /// /// For clients whose tasks are often cancelled.
 /// fn sessions(store: Arc<dyn ClientSessionStore>) -> ClientSessions {
-///     ClientSessions::staged(store).with_retention(Retention::UnlessFailed)
+///     ClientSessions::with_store(store).with_retention(Retention::UnlessFailed)
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,7 +120,7 @@ impl Retention {
 }
 
 /// Calls a store that is not ours. If it panics, the connection goes on without it.
-fn guarded<T: Default>(call: impl FnOnce() -> T) -> T {
+fn catch_store_panic<T: Default>(call: impl FnOnce() -> T) -> T {
     // Nothing of ours is left half done: only the store is inside.
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use std::{
 
 use rustls::server::StoresServerSessions;
 
-use super::{Retention, guarded};
+use super::{Retention, catch_store_panic};
 use crate::event::{Event, Observer, SessionOutcome};
 
 /// The sessions that the clients of a server can resume: TLS 1.2 session ids and TLS 1.3 stateful
@@ -119,14 +119,14 @@ impl Connection {
             ours.extend(offered);
         }
         for key in ours {
-            guarded(|| self.store.take(&key));
+            catch_store_panic(|| self.store.take(&key));
         }
     }
 }
 
 impl StoresServerSessions for Connection {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
-        let stored = guarded(|| self.store.put(key.clone(), value));
+        let stored = catch_store_panic(|| self.store.put(key.clone(), value));
         if stored {
             self.keys().ours.push(key);
         }
@@ -134,16 +134,16 @@ impl StoresServerSessions for Connection {
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let session = guarded(|| self.store.get(key))?;
+        let session = catch_store_panic(|| self.store.get(key))?;
         self.keys().offered.push(key.to_vec());
         Some(session)
     }
 
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        guarded(|| self.store.take(key))
+        catch_store_panic(|| self.store.take(key))
     }
 
     fn can_cache(&self) -> bool {
-        guarded(|| self.store.can_cache())
+        catch_store_panic(|| self.store.can_cache())
     }
 }

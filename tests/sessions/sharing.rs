@@ -35,7 +35,7 @@ async fn e07_parallel_connections_use_the_sessions_of_one_that_is_open() {
 #[tokio::test(start_paused = true)]
 async fn e07_a_staged_store_sees_nothing_of_a_connection_that_is_open() {
     for kind in KINDS {
-        let sessions = ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(32)));
+        let sessions = ClientSessions::with_store(Arc::new(ClientSessionMemoryCache::new(32)));
         let connector = GracefulConnector::new(kind.client()).with_sessions(sessions.clone());
         let acceptor = GracefulAcceptor::new(kind.server());
         let (mut client, mut server) = meet(&connector, &acceptor).await;

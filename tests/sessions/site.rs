@@ -72,7 +72,7 @@ impl Kind {
 pub(crate) fn stores() -> [ClientSessions; 2] {
     [
         ClientSessions::in_memory(8),
-        ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(32))),
+        ClientSessions::with_store(Arc::new(ClientSessionMemoryCache::new(32))),
     ]
 }
 
