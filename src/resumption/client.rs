@@ -80,8 +80,8 @@ impl ClientSessions {
     ///
     /// When a connection fails, the TLS 1.2 session of its server name is removed from the store
     /// if the connection has resumed or published one. Published TLS 1.3 tickets cannot be
-    /// removed, as a store does not say which connection published them. For handshakes that fail,
-    /// see [`in_memory`](Self::in_memory).
+    /// removed, as a store does not say which connection published them. A handshake that fails
+    /// removes nothing; only the third in a row removes the TLS 1.2 session that they offered.
     ///
     /// The store is called from within reads, closes and drops, and must not block for long. If it
     /// panics, the connection continues without it.

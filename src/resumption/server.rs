@@ -68,7 +68,8 @@ impl ServerSessions {
     /// they trust the same client certificates; rustls does not verify a certificate again when it
     /// resumes.
     ///
-    /// The name need not be secret.
+    /// Name the context if the store outlives the process, too: the contexts of configurations are
+    /// new in each process. The name need not be secret.
     ///
     /// Even so, a session of a client without a certificate never resumes where one is required:
     /// see [Contexts](super#contexts).
