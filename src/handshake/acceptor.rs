@@ -1,29 +1,44 @@
-//! `GracefulAcceptor`: everything that a server's connections have in common.
+//! `GracefulAcceptor`: performs the TLS handshakes of a server.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+};
 use tokio_rustls::{
     TlsAcceptor,
     server::{StartHandshake, TlsStream},
 };
 
 use crate::{
-    event::{Observer, Role},
+    event::Role,
     handshake::{Terms, handshake_future, terms},
-    resumption::ServerSessions,
+    resumption::{
+        ServerSessions,
+        server_connection::{self, Opened, SessionHandshake},
+    },
 };
 
-/// Makes [`GracefulStream`](crate::GracefulStream)s of a server: a configuration, the sessions
-/// that clients can resume, what `shutdown()` does, and a deadline for the handshake.
+/// Accepts TLS connections as [`GracefulStream`](crate::GracefulStream)s.
 ///
-/// Cheap to clone; make one, and share it. A function of a transport: accept loops are somebody
-/// else's business. On TCP, set `TCP_NODELAY`, or a close that follows a small write waits 41 ms
-/// for the peer's acknowledgement.
+/// Holds what the connections of a server have in common: the configuration, the
+/// [sessions](crate::resumption) that clients can resume, what `shutdown()` does, a deadline for
+/// the handshake, and a tracker. Cheap to clone.
 ///
-/// With [sessions](Self::with_sessions) the configuration is cloned for each connection, some
-/// `Arc`s and the list of ALPN protocols: well below 1 % of what a handshake costs.
+/// The acceptor only performs the handshake; it does not own a listener. On TCP, set
+/// `TCP_NODELAY`, or a close that follows a small write waits 41 ms for the peer's acknowledgement.
+///
+/// The configuration is cloned for each connection, some `Arc`s and the list of ALPN protocols:
+/// well below 1 % of the cost of a handshake.
 ///
 /// ```
 /// use tokio::{io::AsyncWriteExt, net::TcpListener};
@@ -45,17 +60,95 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct GracefulAcceptor {
-    config: Arc<ServerConfig>,
+    config: Config,
     sessions: Option<ServerSessions>,
     terms: Terms,
 }
 
+#[derive(Clone)]
+enum Config {
+    Fixed(Arc<ServerConfig>),
+    Source(Arc<dyn Fn() -> Arc<ServerConfig> + Send + Sync>),
+}
+
+impl Config {
+    fn current(&self) -> Arc<ServerConfig> {
+        match self {
+            Self::Fixed(config) => Arc::clone(config),
+            Self::Source(source) => source(),
+        }
+    }
+}
+
 impl GracefulAcceptor {
-    /// Makes an acceptor whose streams close with
-    /// [`ClosePolicy::Notify`](crate::ClosePolicy::Notify), with 10 seconds for the handshake, and
-    /// with the sessions of `config`, which know nothing of how a connection ends.
+    /// Creates a new acceptor with one configuration.
+    ///
+    /// Its streams close with [`ClosePolicy::Notify`](crate::ClosePolicy::Notify), a handshake may
+    /// take 10 seconds, and the sessions are those of `config`, which are kept however a connection
+    /// ends.
     #[must_use]
     pub fn new(config: Arc<ServerConfig>) -> Self {
+        Self::with_config(Config::Fixed(config))
+    }
+
+    /// Creates a new acceptor that asks `source` for the configuration of each connection.
+    ///
+    /// With it certificates are renewed without a restart. `source` is called by
+    /// [`accept`](Self::accept) and [`finish_accept`](Self::finish_accept) and must not block;
+    /// connections that are being accepted or are open keep the configuration that they have. There
+    /// is a conversion from a [`watch::Receiver`] as well. Everything else is as for
+    /// [`new`](Self::new).
+    ///
+    /// Return clones of one `Arc` until the configuration has really changed: sessions belong to
+    /// the `Arc` that they were made with. To let them resume after a change, give the acceptor
+    /// sessions that [name a context](ServerSessions::with_context).
+    ///
+    /// The example `reload` reloads the certificate on SIGHUP. axum-server's `RustlsConfig` is a
+    /// source as well: `GracefulAcceptor::from_source(move || rustls_config.get_inner())`.
+    ///
+    /// Where only the certificate changes, as with an ACME client, no source is needed: rustls asks
+    /// a [`ResolvesServerCert`](rustls::server::ResolvesServerCert) for the certificate of each
+    /// connection. The configuration stays the same, and sessions resume without a named context.
+    ///
+    /// ```
+    /// use std::sync::{Arc, RwLock};
+    /// use tokio_tls_shutdown::{GracefulAcceptor, resumption::ServerSessions};
+    /// use tokio_tls_shutdown::tokio_rustls::rustls::{
+    ///     self, ServerConfig,
+    ///     server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache},
+    ///     sign::CertifiedKey,
+    /// };
+    ///
+    /// /// The resolver of an ACME crate takes this place, for example that of rustls-acme.
+    /// #[derive(Debug)]
+    /// struct Renewed(RwLock<Arc<CertifiedKey>>);
+    ///
+    /// impl Renewed {
+    ///     fn renew(&self, new: CertifiedKey) {
+    ///         *self.0.write().unwrap() = Arc::new(new);
+    ///     }
+    /// }
+    ///
+    /// impl ResolvesServerCert for Renewed {
+    ///     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+    ///         self.0.read().ok().map(|key| Arc::clone(&key))
+    ///     }
+    /// }
+    ///
+    /// fn acceptor(certificates: Arc<Renewed>) -> Result<GracefulAcceptor, rustls::Error> {
+    ///     let config = ServerConfig::builder()
+    ///         .with_no_client_auth()
+    ///         .with_cert_resolver(certificates);
+    ///     let sessions = ServerSessions::new(ServerSessionMemoryCache::new(1024));
+    ///     Ok(GracefulAcceptor::new(Arc::new(config)).with_sessions(sessions))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn from_source(source: impl Fn() -> Arc<ServerConfig> + Send + Sync + 'static) -> Self {
+        Self::with_config(Config::Source(Arc::new(source)))
+    }
+
+    fn with_config(config: Config) -> Self {
         Self {
             config,
             sessions: None,
@@ -63,7 +156,7 @@ impl GracefulAcceptor {
         }
     }
 
-    /// Keeps these sessions, in place of those of the configuration.
+    /// Sets the sessions that clients can resume. Defaults to those of the configuration.
     #[must_use]
     pub fn with_sessions(mut self, sessions: ServerSessions) -> Self {
         self.sessions = Some(sessions);
@@ -72,11 +165,11 @@ impl GracefulAcceptor {
 
     terms!();
 
-    /// Shakes hands with a client over `io`.
+    /// Performs the TLS handshake with a client over `io`.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: dropped before it is ready, it drops the connection.
+    /// Not cancel safe: dropping the future drops the connection.
     ///
     /// # Errors
     ///
@@ -89,83 +182,83 @@ impl GracefulAcceptor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let (config, ledger) = self.open(&self.config);
-        self.shake_hands(TlsAcceptor::from(config).accept(io), ledger)
+        self.handshake(|config| TlsAcceptor::from(config).accept(io))
     }
 
-    /// Goes on with a handshake of which the ClientHello has come, with a configuration that was
-    /// chosen by it, in place of the acceptor's own.
+    /// Completes a handshake that was started with a
+    /// [`LazyConfigAcceptor`](tokio_rustls::LazyConfigAcceptor), which shows the ClientHello.
     ///
-    /// The deadline counts from here; bound the wait for the
-    /// [`LazyConfigAcceptor`](tokio_rustls::LazyConfigAcceptor) yourself.
+    /// This is how a server chooses by server name or ALPN protocol: with an acceptor for each
+    /// configuration, call `finish_accept` on the chosen one. Its sessions, policy, deadline and
+    /// tracker apply. Create the acceptors once, not for each connection.
     ///
-    /// Everything else is as for [`accept`](Self::accept).
+    /// The deadline starts with this call; bound the time that the `LazyConfigAcceptor` takes
+    /// yourself. Everything else is as for [`accept`](Self::accept).
     ///
     /// # Errors
     ///
     /// As for [`accept`](Self::accept).
     ///
     /// ```
-    /// use std::sync::Arc;
-    /// use tokio::net::TcpStream;
+    /// use std::{collections::HashMap, io, time::Duration};
+    /// use tokio::{net::TcpStream, time::timeout};
     /// use tokio_tls_shutdown::{GracefulAcceptor, GracefulStream};
     /// use tokio_tls_shutdown::tokio_rustls::{LazyConfigAcceptor, rustls, server::TlsStream};
     ///
     /// async fn by_name(
-    ///     acceptor: &GracefulAcceptor,
+    ///     acceptors: &HashMap<String, GracefulAcceptor>,
     ///     tcp: TcpStream,
-    ///     choose: impl Fn(Option<&str>) -> Arc<rustls::ServerConfig>,
-    /// ) -> std::io::Result<GracefulStream<TlsStream<TcpStream>>> {
-    ///     let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), tcp).await?;
-    ///     let config = choose(start.client_hello().server_name());
-    ///     Ok(acceptor.accept_start(start, &config).await?)
+    /// ) -> io::Result<GracefulStream<TlsStream<TcpStream>>> {
+    ///     let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), tcp);
+    ///     let start = timeout(Duration::from_secs(10), start).await??;
+    ///     let name = start.client_hello().server_name().unwrap_or_default().to_owned();
+    ///     let chosen = acceptors.get(&name).ok_or(io::ErrorKind::NotFound)?;
+    ///     Ok(chosen.finish_accept(start).await?)
     /// }
     /// ```
-    pub fn accept_start<IO>(
-        &self,
-        start: StartHandshake<IO>,
-        config: &Arc<ServerConfig>,
-    ) -> Accept<IO>
+    pub fn finish_accept<IO>(&self, start: StartHandshake<IO>) -> Accept<IO>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let (config, ledger) = self.open(config);
-        self.shake_hands(start.into_stream(config), ledger)
+        self.handshake(|config| start.into_stream(config))
     }
 
-    fn shake_hands<IO>(
+    fn handshake<IO>(
         &self,
-        accept: tokio_rustls::Accept<IO>,
-        ledger: Option<Arc<dyn Observer>>,
+        accept: impl FnOnce(Arc<ServerConfig>) -> tokio_rustls::Accept<IO>,
     ) -> Accept<IO> {
-        let handshake = self.terms.handshake(Role::Server, accept, ledger);
+        let Opened {
+            config,
+            handshake: sessions,
+            observer,
+        } = server_connection::open(self.sessions.as_ref(), &self.config.current());
+        let accept = SessionAccept {
+            accept: accept(config),
+            sessions,
+        };
+        let handshake = self.terms.handshake(Role::Server, accept, observer);
         Accept { handshake }
     }
 
-    /// For owners that drop a stream right after `shutdown()`.
+    /// Lets the streams linger unless a policy was set, for frameworks that drop a stream right
+    /// after `shutdown()`.
     #[cfg(any(feature = "axum-server", feature = "tls-listener"))]
     pub(crate) fn linger_unless_set(mut self) -> Self {
         self.terms.linger_unless_set();
         self
-    }
-
-    /// Opens a connection: the configuration for it, and the ledger of its sessions.
-    fn open(&self, config: &Arc<ServerConfig>) -> (Arc<ServerConfig>, Option<Arc<dyn Observer>>) {
-        match &self.sessions {
-            None => (Arc::clone(config), None),
-            Some(sessions) => {
-                let mut own = ServerConfig::clone(config);
-                let (storage, ledger) = sessions.open();
-                own.session_storage = storage;
-                (Arc::new(own), Some(ledger))
-            }
-        }
     }
 }
 
 impl From<Arc<ServerConfig>> for GracefulAcceptor {
     fn from(config: Arc<ServerConfig>) -> Self {
         Self::new(config)
+    }
+}
+
+/// As [`GracefulAcceptor::from_source`], with the value that was sent last.
+impl From<watch::Receiver<Arc<ServerConfig>>> for GracefulAcceptor {
+    fn from(configs: watch::Receiver<Arc<ServerConfig>>) -> Self {
+        Self::from_source(move || Arc::clone(&configs.borrow()))
     }
 }
 
@@ -179,6 +272,30 @@ impl fmt::Debug for GracefulAcceptor {
 }
 
 handshake_future! {
-    /// Future of [`GracefulAcceptor::accept`] and [`GracefulAcceptor::accept_start`].
-    Accept: tokio_rustls::Accept<IO> => TlsStream<IO>
+    /// Future of [`GracefulAcceptor::accept`] and [`GracefulAcceptor::finish_accept`].
+    Accept: SessionAccept<IO> => TlsStream<IO>
+}
+
+/// The handshake of tokio-rustls, whose sessions are told how it ends before anyone has the stream.
+struct SessionAccept<IO> {
+    accept: tokio_rustls::Accept<IO>,
+    sessions: SessionHandshake,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Future for SessionAccept<IO> {
+    type Output = io::Result<TlsStream<IO>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = ready!(Pin::new(&mut self.accept).poll(cx));
+        Poll::Ready(match result {
+            Ok(stream) => match self.sessions.finish(stream.get_ref().1) {
+                Ok(()) => Ok(stream),
+                Err(e) => Err(io::Error::new(io::ErrorKind::InvalidData, e)),
+            },
+            Err(e) => {
+                self.sessions.fail(&e);
+                Err(e)
+            }
+        })
+    }
 }

@@ -1,4 +1,4 @@
-//! `GracefulConnector`: everything that a client's connections have in common.
+//! `GracefulConnector`: performs the TLS handshakes of a client.
 
 use std::{fmt, sync::Arc};
 
@@ -12,15 +12,17 @@ use crate::{
     resumption::ClientSessions,
 };
 
-/// Makes [`GracefulStream`](crate::GracefulStream)s of a client: a configuration, the sessions to
-/// resume, what `shutdown()` does, and a deadline for the handshake.
+/// Connects to TLS servers with [`GracefulStream`](crate::GracefulStream)s.
 ///
-/// Cheap to clone; make one, and share it. A function of a transport: how that is connected is
-/// your business. On TCP, set `TCP_NODELAY`, or a close that follows a small write waits 41 ms for
-/// the peer's acknowledgement.
+/// Holds what the connections of a client have in common: the configuration, the
+/// [sessions](crate::resumption) to resume, what `shutdown()` does, a deadline for the handshake,
+/// and a tracker. Cheap to clone.
+///
+/// The connector only performs the handshake; it does not connect the transport. On TCP, set
+/// `TCP_NODELAY`, or a close that follows a small write waits 41 ms for the peer's acknowledgement.
 ///
 /// With [sessions](Self::with_sessions) the configuration is cloned for each connection, some
-/// `Arc`s and the list of ALPN protocols: well below 1 % of what a handshake costs.
+/// `Arc`s and the list of ALPN protocols: well below 1 % of the cost of a handshake.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -48,9 +50,11 @@ pub struct GracefulConnector {
 }
 
 impl GracefulConnector {
-    /// Makes a connector whose streams close with
-    /// [`ClosePolicy::Notify`](crate::ClosePolicy::Notify), with 10 seconds for the handshake, and
-    /// with the sessions of `config`, which know nothing of how a connection ends.
+    /// Creates a new connector.
+    ///
+    /// Its streams close with [`ClosePolicy::Notify`](crate::ClosePolicy::Notify), a handshake may
+    /// take 10 seconds, and the sessions are those of `config`, which are kept however a connection
+    /// ends.
     #[must_use]
     pub fn new(config: Arc<ClientConfig>) -> Self {
         Self {
@@ -62,7 +66,7 @@ impl GracefulConnector {
         }
     }
 
-    /// Resumes these sessions, in place of those of the configuration.
+    /// Sets the sessions to resume. Defaults to those of the configuration.
     #[must_use]
     pub fn with_sessions(mut self, sessions: ClientSessions) -> Self {
         self.sessions = Some(sessions);
@@ -71,9 +75,10 @@ impl GracefulConnector {
 
     terms!();
 
-    /// Sends what is written first as early data (0-RTT) where a session allows that, as
-    /// [`TlsConnector::early_data`] does. The configuration must
-    /// [enable](ClientConfig::enable_early_data) it too.
+    /// Sets whether the first data written are sent as early data (0-RTT) where a session allows
+    /// that, as [`TlsConnector::early_data`] does. Defaults to `false`.
+    ///
+    /// The configuration must [enable](ClientConfig::enable_early_data) it too.
     ///
     /// Early data can be replayed: see [`resumption`](crate::resumption#0-rtt). Connections that
     /// use it are not counted as resumed in
@@ -85,11 +90,11 @@ impl GracefulConnector {
         self
     }
 
-    /// Shakes hands with the server `name` over `io`.
+    /// Performs the TLS handshake with the server `name` over `io`.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: dropped before it is ready, it drops the connection.
+    /// Not cancel safe: dropping the future drops the connection.
     ///
     /// # Errors
     ///
@@ -103,22 +108,23 @@ impl GracefulConnector {
         IO: AsyncRead + AsyncWrite + Unpin,
     {
         let mut config = Arc::clone(&self.config);
-        let mut ledger = None;
+        let mut observer = None;
         if let Some(sessions) = &self.sessions {
             let mut own = ClientConfig::clone(&config);
             let opened = sessions.open();
-            (own.resumption, ledger) = (opened.0, Some(opened.1));
+            (own.resumption, observer) = (opened.0, Some(opened.1));
             config = Arc::new(own);
         }
         let connector = TlsConnector::from(config);
         #[cfg(feature = "early-data")]
         let connector = connector.early_data(self.early_data);
         let connect = connector.connect(name, io);
-        let handshake = self.terms.handshake(Role::Client, connect, ledger);
+        let handshake = self.terms.handshake(Role::Client, connect, observer);
         Connect { handshake }
     }
 
-    /// For owners that drop a stream right after `shutdown()`.
+    /// Lets the streams linger unless a policy was set, for frameworks that drop a stream right
+    /// after `shutdown()`.
     #[cfg(feature = "hyper")]
     pub(crate) fn linger_unless_set(mut self) -> Self {
         self.terms.linger_unless_set();

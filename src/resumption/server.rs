@@ -1,23 +1,21 @@
-//! `ServerSessions`: what a server lets its clients resume.
+//! `ServerSessions`: the sessions that a server lets its clients resume.
 
-use std::{
-    fmt, mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::Arc;
 
 use rustls::server::StoresServerSessions;
 
-use super::{Retention, guarded};
-use crate::event::{Event, Observer, SessionOutcome};
+use super::{Retention, context};
 
 /// The sessions that the clients of a server can resume: TLS 1.2 session ids and TLS 1.3 stateful
 /// tickets.
 ///
-/// Cheap to clone; clones share the store. Give it to
+/// Cheap to clone; clones share the store. Pass it to
 /// [`GracefulAcceptor::with_sessions`](crate::GracefulAcceptor::with_sessions). When a connection
-/// ends otherwise than its [`Retention`] asks for, the sessions that it has put into the store or
-/// has resumed from there are taken out. [Stateless tickets](super#what-cannot-be-taken-back)
-/// cannot be.
+/// ends in a way that its [`Retention`] does not accept, the sessions that it created or resumed
+/// are evicted. [Stateless tickets](super#what-cannot-be-evicted) cannot be evicted.
+///
+/// A session resumes only in the [context](super#contexts) that it was made in: each
+/// configuration has its own, unless you [name one](Self::with_context).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -31,119 +29,66 @@ use crate::event::{Event, Observer, SessionOutcome};
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerSessions {
-    store: Arc<dyn StoresServerSessions>,
-    retention: Retention,
+    pub(super) store: Arc<dyn StoresServerSessions>,
+    pub(super) retention: Retention,
+    /// The context that the user has named.
+    pub(super) context: Option<Arc<[u8]>>,
 }
 
 impl ServerSessions {
-    /// Keeps the sessions in `store`.
+    /// Creates a new value that keeps the sessions in `store`.
     ///
-    /// It is called from within handshakes, closes and drops, and must not block for long. If it
-    /// panics, the connection goes on without it.
+    /// The store is called from within handshakes, closes and drops, and must not block for long.
+    /// If it panics, the connection continues without it. Its keys are those of rustls with the
+    /// context appended. A ticket whose handshake fails is taken and then put again; a store whose
+    /// entries expire must not let that extend their life beyond what you accept.
     #[must_use]
     pub fn new(store: Arc<dyn StoresServerSessions>) -> Self {
         Self {
             store,
             retention: Retention::default(),
+            context: None,
         }
     }
 
-    /// Sets which sessions stay; [`Retention::CleanClose`] unless set.
+    /// Sets which sessions are kept when their connection ends. Defaults to
+    /// [`Retention::CleanClose`].
     #[must_use]
     pub fn with_retention(mut self, retention: Retention) -> Self {
         self.retention = retention;
         self
     }
 
-    /// Opens a connection: a store for rustls that knows it, and the ledger that ends it.
-    pub(crate) fn open(&self) -> (Arc<dyn StoresServerSessions>, Arc<dyn Observer>) {
-        let connection = Arc::new(Connection {
-            store: Arc::clone(&self.store),
-            retention: self.retention,
-            keys: Mutex::default(),
-        });
-        let store: Arc<dyn StoresServerSessions> = Arc::<Connection>::clone(&connection);
-        (store, connection)
-    }
-}
-
-/// One connection, and the keys of the sessions that it answers for.
-struct Connection {
-    store: Arc<dyn StoresServerSessions>,
-    retention: Retention,
-    keys: Mutex<Keys>,
-}
-
-#[derive(Default)]
-struct Keys {
-    /// Brought or resumed.
-    ours: Vec<Vec<u8>>,
-    /// Asked for by a client that may have seen them somewhere.
-    offered: Vec<Vec<u8>>,
-}
-
-impl Connection {
-    fn keys(&self) -> MutexGuard<'_, Keys> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The keys are secret.
-        f.debug_struct("Connection").finish_non_exhaustive()
-    }
-}
-
-impl Observer for Connection {
-    fn on_event(&self, event: Event) {
-        match event {
-            Event::Resumed => self.resumed(),
-            Event::Ended(end) => self.end(end),
-        }
-    }
-}
-
-impl Connection {
-    fn resumed(&self) {
-        let Keys { ours, offered } = &mut *self.keys();
-        ours.append(offered);
-    }
-
-    fn end(&self, end: SessionOutcome) {
-        if self.retention.keeps(end) {
-            return;
-        }
-        let Keys { mut ours, offered } = mem::take(&mut *self.keys());
-        if end == SessionOutcome::Failed {
-            ours.extend(offered);
-        }
-        for key in ours {
-            guarded(|| self.store.take(&key));
-        }
-    }
-}
-
-impl StoresServerSessions for Connection {
-    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
-        let stored = guarded(|| self.store.put(key.clone(), value));
-        if stored {
-            self.keys().ours.push(key);
-        }
-        stored
-    }
-
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let session = guarded(|| self.store.get(key))?;
-        self.keys().offered.push(key.to_vec());
-        Some(session)
-    }
-
-    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        guarded(|| self.store.take(key))
-    }
-
-    fn can_cache(&self) -> bool {
-        guarded(|| self.store.can_cache())
+    /// Names the context of the sessions, as `SSL_CTX_set_session_id_context(3)` does. Defaults to
+    /// a context for each configuration.
+    ///
+    /// All configurations that use one store, or one ticketer, and name the same context resume
+    /// each other's sessions: those of several acceptors or machines, and those that an acceptor
+    /// gets [one after another](crate::GracefulAcceptor::from_source). With that you state that
+    /// they trust the same client certificates; rustls does not verify a certificate again when it
+    /// resumes.
+    ///
+    /// Name the context if the store outlives the process, too: the contexts of configurations are
+    /// new in each process. The name need not be secret.
+    ///
+    /// Even so, a session of a client without a certificate never resumes where one is required:
+    /// see [Contexts](super#contexts).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tokio::sync::watch;
+    /// use tokio_tls_shutdown::{GracefulAcceptor, resumption::ServerSessions};
+    /// use tokio_tls_shutdown::tokio_rustls::rustls::{ServerConfig, server::ServerSessionMemoryCache};
+    ///
+    /// /// Clients resume their sessions also after the certificate was renewed.
+    /// fn acceptor(configs: watch::Receiver<Arc<ServerConfig>>) -> GracefulAcceptor {
+    ///     let sessions = ServerSessions::new(ServerSessionMemoryCache::new(1024));
+    ///     GracefulAcceptor::from(configs).with_sessions(sessions.with_context("www"))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn with_context(mut self, name: impl AsRef<[u8]>) -> Self {
+        self.context = Some(context::named(name.as_ref()));
+        self
     }
 }

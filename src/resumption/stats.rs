@@ -1,12 +1,12 @@
-//! What has become of the sessions.
+//! Statistics of a client's sessions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::event::SessionOutcome;
 
-/// What has become of the sessions of a [`ClientSessions`](super::ClientSessions) so far.
+/// Counts of the sessions of a [`ClientSessions`](super::ClientSessions).
 ///
-/// A session here is a TLS 1.3 ticket or a TLS 1.2 session.
+/// A session is a TLS 1.3 ticket or a TLS 1.2 session here.
 ///
 /// ```
 /// use tokio_tls_shutdown::resumption::ClientSessions;
@@ -20,21 +20,21 @@ use crate::event::SessionOutcome;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionStats {
-    /// How many are held now: in memory, or, with a staged store, by open connections that have
-    /// not published them.
+    /// Sessions that are held now: in memory, or, with the user's store, by open connections that
+    /// have not published them.
     pub stored: u64,
-    /// How many the servers have sent.
+    /// Sessions received from servers.
     pub received: u64,
-    /// How many were handed to rustls to be offered to a server. rustls does not offer those that
-    /// have expired.
+    /// Sessions handed to rustls to be offered to a server. rustls does not offer those that have
+    /// expired.
     pub offered: u64,
-    /// How many connections have resumed one.
+    /// Connections that resumed a session.
     pub resumed: u64,
-    /// How many were evicted because their connection has failed.
+    /// Sessions evicted because their connection failed.
     pub evicted_failed: u64,
-    /// How many were evicted because their connection was dropped without a close.
+    /// Sessions evicted because their connection was dropped without a close.
     pub evicted_dropped: u64,
-    /// How many had to make room for newer ones.
+    /// Sessions displaced by newer ones.
     pub evicted_full: u64,
 }
 

@@ -111,7 +111,7 @@ async fn a_store_of_a_server_that_refuses_or_panics_only_costs_the_resumption() 
 async fn a_store_of_a_client_that_panics_only_costs_the_resumption() {
     for kind in KINDS {
         let connector = GracefulConnector::new(kind.client());
-        let connector = connector.with_sessions(ClientSessions::staged(Arc::new(Panicking)));
+        let connector = connector.with_sessions(ClientSessions::with_store(Arc::new(Panicking)));
         let acceptor = GracefulAcceptor::new(kind.server());
         for _ in 0..2 {
             assert!(!resumes(&connector, &acceptor).await, "{kind:?}");
@@ -218,7 +218,7 @@ async fn a_store_that_blocks_one_connection_holds_up_no_other() {
                 acceptor = acceptor.with_sessions(ServerSessions::new(store));
             } else {
                 let store: Arc<dyn ClientSessionStore> = Arc::<Gate>::clone(&gate);
-                connector = connector.with_sessions(ClientSessions::staged(store));
+                connector = connector.with_sessions(ClientSessions::with_store(store));
             }
             let (also_connector, also_acceptor) = (connector.clone(), acceptor.clone());
             let blocked =
@@ -249,7 +249,7 @@ fn new_session_ticket(n: u16) -> Vec<u8> {
 #[tokio::test(start_paused = true)]
 async fn of_a_thousand_tickets_eight_are_kept() {
     let kind = Kind::Tls13Stateful;
-    let staged = ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(32)));
+    let staged = ClientSessions::with_store(Arc::new(ClientSessionMemoryCache::new(32)));
     for sessions in [ClientSessions::in_memory(1), staged] {
         let mut server = kind.server_config();
         server.send_tls13_tickets = 0;

@@ -1,4 +1,4 @@
-//! Connector and acceptor: deadlines, typed errors, policy, and a configuration chosen by name.
+//! Connector and acceptor: deadlines, typed errors, policy, and an acceptor chosen by name.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_tls_shutdown::{
-    ClosePolicy, GracefulAcceptor, GracefulConnector, HandshakeError,
+    ClosePolicy, CloseTracker, GracefulAcceptor, GracefulConnector, HandshakeError,
     resumption::ServerSessions,
     tokio_rustls::{LazyConfigAcceptor, rustls},
 };
@@ -68,7 +68,7 @@ async fn a_certificate_that_is_refused_is_an_error_of_tls_on_both_sides() {
     for kind in KINDS {
         let mut config = Arc::unwrap_or_clone(kind.client());
         let roots = Arc::new(RootCertStore {
-            // Of somebody else.
+            // Of another server.
             roots: vec![other_root()],
         });
         let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(
@@ -102,7 +102,7 @@ fn other_root() -> rustls::pki_types::TrustAnchor<'static> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_streams_close_as_their_maker_was_told() {
+async fn the_streams_close_with_the_policy_of_connector_and_acceptor() {
     for kind in KINDS {
         let connector = GracefulConnector::new(kind.client()).with_policy(ClosePolicy::Quiet);
         let acceptor = GracefulAcceptor::new(kind.server()).with_policy(ClosePolicy::linger());
@@ -113,14 +113,15 @@ async fn the_streams_close_as_their_maker_was_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_configuration_can_be_chosen_by_server_name() {
+async fn an_acceptor_chosen_by_server_name_brings_its_policy_its_sessions_and_its_tracker() {
     for kind in KINDS {
-        let acceptor = GracefulAcceptor::new(kind.server())
+        let tracker = CloseTracker::new();
+        let chosen = GracefulAcceptor::new(kind.server())
             .with_policy(ClosePolicy::linger())
+            .with_tracker(&tracker)
             .with_sessions(ServerSessions::new(
                 rustls::server::ServerSessionMemoryCache::new(32),
             ));
-        let chosen = kind.server();
         let connector = GracefulConnector::new(kind.client());
         let mut resumed = false;
         for _ in 0..2 {
@@ -129,7 +130,7 @@ async fn the_configuration_can_be_chosen_by_server_name() {
                 let start = LazyConfigAcceptor::new(Acceptor::default(), ours);
                 let start = start.await.unwrap();
                 assert_eq!(start.client_hello().server_name(), Some("localhost"));
-                acceptor.accept_start(start, &chosen).await.unwrap()
+                chosen.finish_accept(start).await.unwrap()
             };
             let (client, mut server) = tokio::join!(connector.connect(name(), theirs), accept);
             let mut client = client.unwrap();
@@ -140,5 +141,6 @@ async fn the_configuration_can_be_chosen_by_server_name() {
             resumed = server.is_resumed();
         }
         assert!(resumed, "{kind:?}");
+        assert_eq!(tracker.stats().clean, 2);
     }
 }

@@ -33,9 +33,9 @@ async fn e07_parallel_connections_use_the_sessions_of_one_that_is_open() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn e07_a_staged_store_sees_nothing_of_a_connection_that_is_open() {
+async fn e07_a_store_of_the_user_receives_nothing_from_a_connection_that_is_open() {
     for kind in KINDS {
-        let sessions = ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(32)));
+        let sessions = ClientSessions::with_store(Arc::new(ClientSessionMemoryCache::new(32)));
         let connector = GracefulConnector::new(kind.client()).with_sessions(sessions.clone());
         let acceptor = GracefulAcceptor::new(kind.server());
         let (mut client, mut server) = meet(&connector, &acceptor).await;
@@ -54,7 +54,7 @@ async fn e08_only_what_the_failed_connection_has_brought_is_evicted() {
         let sessions = ClientSessions::in_memory(8);
         let connector = GracefulConnector::new(kind.client()).with_sessions(sessions.clone());
         let acceptor = GracefulAcceptor::new(kind.server());
-        // Nobody has anything to resume with at first.
+        // There is nothing to resume at first.
         let (mut bad, mut bad_server) = meet(&connector, &acceptor).await;
         let fresh = GracefulAcceptor::new(kind.server());
         let (mut good, mut good_server) = meet(&connector, &fresh).await;
@@ -105,34 +105,31 @@ struct Seen {
     offered_after_failure: usize,
 }
 
-/// The witness as one connection sees it.
-#[derive(Debug)]
-struct Seat(Arc<Witness>, usize);
+tokio::task_local! {
+    /// The connection whose handshake is running.
+    static CONNECTION: usize;
+}
 
-impl StoresServerSessions for Seat {
+impl StoresServerSessions for Witness {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
-        self.0
-            .seen
-            .lock()
-            .unwrap()
-            .put_by
-            .insert(key.clone(), self.1);
-        self.0.inner.put(key, value)
+        let by = CONNECTION.get();
+        self.seen.lock().unwrap().put_by.insert(key.clone(), by);
+        self.inner.put(key, value)
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.0.inner.get(key)
+        self.inner.get(key)
     }
 
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let mut seen = self.0.seen.lock().unwrap();
+        let mut seen = self.seen.lock().unwrap();
         let twice = !seen.taken.insert(key.to_vec());
         seen.offered_twice += usize::from(twice);
         let from = seen.put_by.get(key).copied();
         let dead = from.is_some_and(|from| seen.failed.contains(&from));
         seen.offered_after_failure += usize::from(dead);
         drop(seen);
-        self.0.inner.take(key)
+        self.inner.take(key)
     }
 
     fn can_cache(&self) -> bool {
@@ -150,19 +147,21 @@ async fn e08_and_e09_nothing_is_offered_twice_and_nothing_of_a_failed_connection
         inner: ServerSessionMemoryCache::new(10_000),
         seen: Mutex::default(),
     });
+    let mut config = Kind::Tls13Stateful.server_config();
+    config.session_storage = Arc::<Witness>::clone(&witness);
+    let acceptor = GracefulAcceptor::new(Arc::new(config));
     let mut tasks = JoinSet::new();
     for task in 0..TASKS {
         let connector = GracefulConnector::new(Kind::Tls13Stateful.client());
         let connector = connector.with_sessions(sessions.clone());
         let (sessions, witness) = (sessions.clone(), Arc::clone(&witness));
+        let acceptor = acceptor.clone();
         tasks.spawn(async move {
             let mut random = StdRng::seed_from_u64(task as u64);
             for round in 0..ROUNDS {
                 let id = task * ROUNDS + round;
-                let mut config = Kind::Tls13Stateful.server_config();
-                config.session_storage = Arc::new(Seat(Arc::clone(&witness), id));
-                let acceptor = GracefulAcceptor::new(Arc::new(config));
-                let (mut client, mut server) = meet(&connector, &acceptor).await;
+                let meet = CONNECTION.scope(id, meet(&connector, &acceptor));
+                let (mut client, mut server) = meet.await;
                 assert!(sessions.stats().stored <= 8);
                 tokio::task::yield_now().await;
                 match random.random_range(0..5) {

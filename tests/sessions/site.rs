@@ -50,6 +50,13 @@ impl Kind {
         Case::new(version, Role::Client)
     }
 
+    pub(crate) fn versions(self) -> [&'static rustls::SupportedProtocolVersion; 1] {
+        match self.is_tls13() {
+            true => [&rustls::version::TLS13],
+            false => [&rustls::version::TLS12],
+        }
+    }
+
     pub(crate) fn client(self) -> Arc<ClientConfig> {
         Arc::new(self.case().client_config())
     }
@@ -72,11 +79,11 @@ impl Kind {
 pub(crate) fn stores() -> [ClientSessions; 2] {
     [
         ClientSessions::in_memory(8),
-        ClientSessions::staged(Arc::new(ClientSessionMemoryCache::new(32))),
+        ClientSessions::with_store(Arc::new(ClientSessionMemoryCache::new(32))),
     ]
 }
 
-/// Shakes hands and exchanges one byte each way, so that the client has read its tickets.
+/// Connects and exchanges one byte each way, so that the client has read its tickets.
 pub(crate) async fn meet(
     connector: &GracefulConnector,
     acceptor: &GracefulAcceptor,
@@ -108,7 +115,7 @@ pub(crate) async fn try_shake_hands(
     tokio::join!(connector.connect(name(), theirs), acceptor.accept(ours))
 }
 
-/// Meets once more, closes as one should, and tells whether a session was resumed.
+/// Connects, closes both ways, and returns whether a session was resumed.
 pub(crate) async fn resumes(connector: &GracefulConnector, acceptor: &GracefulAcceptor) -> bool {
     let (mut client, mut server) = meet(connector, acceptor).await;
     let resumed = client.is_resumed();

@@ -1,4 +1,4 @@
-//! The sessions of a client in memory, each with the connection that brought it.
+//! The sessions of a client in memory, each with the connection that received it.
 
 use std::{
     collections::VecDeque,
@@ -18,6 +18,7 @@ use rustls::{
 
 use super::{
     MAX_TICKETS, Retention,
+    failed_offers::FailedOffers,
     stats::{Counters, SessionStats},
 };
 use crate::{
@@ -29,13 +30,14 @@ use crate::{
 mod tests;
 
 /// What the connections share.
-pub(super) struct Memory<T = Tls13ClientSessionValue, S = Tls12ClientSessionValue> {
+pub(super) struct InMemoryStore<T = Tls13ClientSessionValue, S = Tls12ClientSessionValue> {
     cache: Arc<Mutex<Cache<T, S>>>,
     counters: Arc<Counters>,
+    failed_offers: Arc<FailedOffers>,
     next: AtomicU64,
 }
 
-impl<T, S> Memory<T, S> {
+impl<T, S> InMemoryStore<T, S> {
     pub(super) fn new(capacity: usize, counters: Arc<Counters>) -> Self {
         Self {
             cache: Arc::new(Mutex::new(Cache {
@@ -43,12 +45,14 @@ impl<T, S> Memory<T, S> {
                 capacity,
             })),
             counters,
+            failed_offers: Arc::default(),
             next: AtomicU64::new(0),
         }
     }
 
     pub(super) fn stats(&self) -> SessionStats {
-        // What comes and what goes for it is counted under one lock.
+        // The lock keeps "stored" consistent: a session and the one that it displaces are counted
+        // under it.
         let _cache = lock(&self.cache);
         self.counters.read()
     }
@@ -57,26 +61,28 @@ impl<T, S> Memory<T, S> {
         Connection {
             cache: Arc::clone(&self.cache),
             counters: Arc::clone(&self.counters),
+            failed_offers: Arc::clone(&self.failed_offers),
             id: Id(self.next.fetch_add(1, Ordering::Relaxed)),
             retention,
-            answers_for: Mutex::new(None),
+            usage: Mutex::new(None),
             evicted: AtomicBool::new(false),
         }
     }
 }
 
-impl fmt::Debug for Memory {
+impl fmt::Debug for InMemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What is in the cache is secret.
-        f.debug_struct("Memory").finish_non_exhaustive()
+        // The sessions are secret.
+        f.debug_struct("InMemoryStore").finish_non_exhaustive()
     }
 }
 
-/// Which connection has brought a session.
+/// Identifies a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Id(u64);
 
-struct Brought<V> {
+/// A session and the connection that received it.
+struct Received<V> {
     by: Id,
     value: V,
 }
@@ -86,12 +92,12 @@ struct Cache<T, S> {
     capacity: usize,
 }
 
-/// What is known of one server.
+/// The sessions of one server name.
 struct Server<T, S> {
     hint: Option<NamedGroup>,
     /// Oldest first.
-    tickets: VecDeque<Brought<T>>,
-    session: Option<Brought<S>>,
+    tickets: VecDeque<Received<T>>,
+    session: Option<Received<S>>,
 }
 
 impl<T, S> Server<T, S> {
@@ -107,8 +113,8 @@ impl<T, S> Server<T, S> {
 }
 
 impl<T, S> Cache<T, S> {
-    /// Changes what is known of a server. Returns how many sessions had to make room for it, or
-    /// `None` if there is no room at all.
+    /// Edits the entry of a server name. Returns how many sessions were displaced, or `None` if the
+    /// capacity is 0.
     fn edit(
         &mut self,
         name: ServerName<'static>,
@@ -125,23 +131,28 @@ impl<T, S> Cache<T, S> {
     }
 }
 
-/// One connection: a store for rustls that knows who brings and who uses a session.
+/// The store as one connection sees it.
 pub(super) struct Connection<T = Tls13ClientSessionValue, S = Tls12ClientSessionValue> {
     cache: Arc<Mutex<Cache<T, S>>>,
     counters: Arc<Counters>,
+    failed_offers: Arc<FailedOffers>,
     id: Id,
     retention: Retention,
-    answers_for: Mutex<Option<Answers>>,
-    /// What it brings is no longer kept.
+    usage: Mutex<Option<Usage>>,
+    /// Sessions that the connection still receives are discarded.
     evicted: AtomicBool,
 }
 
-/// What a connection answers for, beside what it has brought itself.
-struct Answers {
+/// How the connection has used the sessions of its server.
+struct Usage {
     name: ServerName<'static>,
-    /// Who has brought the TLS 1.2 session that it offers.
+    /// Which connection received the TLS 1.2 session that this one offers.
     offers: Option<Id>,
     resumed: bool,
+    /// The connection has received a session: its handshake is finished.
+    received: bool,
+    /// rustls has asked to remove the TLS 1.2 session.
+    removes: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -160,30 +171,27 @@ impl<T, S> Connection<T, S> {
         }
     }
 
-    fn answer_for(&self, name: &ServerName<'_>, offers: Option<Id>) {
-        let mut answers = lock(&self.answers_for);
-        match &mut *answers {
-            Some(answers) => answers.offers = answers.offers.or(offers),
-            None => {
-                *answers = Some(Answers {
-                    name: name.to_owned(),
-                    offers,
-                    resumed: false,
-                });
-            }
-        }
+    fn with_usage<R>(&self, name: &ServerName<'_>, edit: impl FnOnce(&mut Usage) -> R) -> R {
+        edit(lock(&self.usage).get_or_insert_with(|| Usage {
+            name: name.to_owned(),
+            offers: None,
+            resumed: false,
+            received: false,
+            removes: false,
+        }))
     }
 
     fn insert_ticket(&self, name: ServerName<'static>, value: T) {
         self.counters.received();
-        self.answer_for(&name, None);
+        self.with_usage(&name, |usage| usage.received = true);
+        self.remove_if_asked();
         let by = self.id;
         self.edit(name, |server| {
             let full = server.tickets.len() == MAX_TICKETS;
             if full {
                 server.tickets.pop_front();
             }
-            server.tickets.push_back(Brought { by, value });
+            server.tickets.push_back(Received { by, value });
             self.counters.stored(1);
             usize::from(full)
         });
@@ -199,10 +207,11 @@ impl<T, S> Connection<T, S> {
 
     fn set_session(&self, name: ServerName<'static>, value: S) {
         self.counters.received();
-        self.answer_for(&name, None);
+        self.with_usage(&name, |usage| usage.received = true);
+        self.failed_offers.reset(&name);
         let by = self.id;
         self.edit(name, |server| {
-            if server.session.replace(Brought { by, value }).is_none() {
+            if server.session.replace(Received { by, value }).is_none() {
                 self.counters.stored(1);
             }
             0
@@ -217,34 +226,52 @@ impl<T, S> Connection<T, S> {
         let session = cache.servers.get(&name.to_owned())?.session.as_ref()?;
         let (by, value) = (session.by, session.value.clone());
         drop(cache);
-        self.answer_for(name, Some(by));
+        self.with_usage(name, |usage| usage.offers = usage.offers.or(Some(by)));
         self.counters.offered();
         Some(value)
     }
 
+    /// Removes the TLS 1.2 session of the server once it has proven who it is.
+    ///
+    /// rustls asks for it when a TLS 1.3 handshake is finished, but also when a TLS 1.2 handshake
+    /// fails, which anyone can cause who can write to the network.
     fn remove_session(&self, name: &ServerName<'static>) {
+        self.with_usage(name, |usage| usage.removes = true);
+        if self.retention == Retention::Always {
+            self.remove_if_asked();
+        }
+    }
+
+    fn remove_if_asked(&self) {
+        let mut usage = lock(&self.usage);
+        let Some(usage) = usage.as_mut().filter(|usage| usage.removes) else {
+            return;
+        };
+        usage.removes = false;
         let mut cache = lock(&self.cache);
-        let removed = cache.servers.get_mut(name).and_then(|s| s.session.take());
+        let server = cache.servers.peek_mut(&usage.name);
+        let removed = server.and_then(|server| server.session.take());
         self.counters.gone(usize::from(removed.is_some()));
     }
 
-    /// Evicts what this connection has brought or used, and nothing else.
+    /// Evicts the sessions that this connection received or resumed, and no others.
     fn evict(&self, end: SessionOutcome) {
         self.evicted.store(true, Ordering::Relaxed);
-        let answers = lock(&self.answers_for);
-        let Some(answers) = &*answers else {
+        let usage = lock(&self.usage);
+        let Some(usage) = &*usage else {
             return;
         };
-        // A handshake that came to nothing says nothing of the session that it has offered.
-        let uses = (answers.offers).filter(|_| answers.resumed || end == SessionOutcome::Failed);
+        let fails = end == SessionOutcome::Failed && !usage.received;
+        let used = (usage.offers)
+            .filter(|_| usage.resumed || fails && self.failed_offers.count(&usage.name));
         let mut cache = lock(&self.cache);
-        let Some(server) = cache.servers.peek_mut(&answers.name) else {
+        let Some(server) = cache.servers.peek_mut(&usage.name) else {
             return;
         };
         let before = server.len();
         server.tickets.retain(|ticket| ticket.by != self.id);
         let session = server.session.take();
-        server.session = session.filter(|s| s.by != self.id && Some(s.by) != uses);
+        server.session = session.filter(|s| s.by != self.id && Some(s.by) != used);
         let evicted = before - server.len();
         self.counters.gone(evicted);
         self.counters.evicted(evicted, end);
@@ -271,12 +298,17 @@ impl<T: Send, S: Send> Observer for Connection<T, S> {
 impl<T, S> Connection<T, S> {
     fn resumed(&self) {
         self.counters.resumed();
-        if let Some(answers) = &mut *lock(&self.answers_for) {
-            answers.resumed = true;
+        self.remove_if_asked();
+        if let Some(usage) = &mut *lock(&self.usage) {
+            usage.resumed = true;
+            self.failed_offers.reset(&usage.name);
         }
     }
 
     fn end(&self, end: SessionOutcome) {
+        if end == SessionOutcome::Closed {
+            self.remove_if_asked();
+        }
         if !self.retention.keeps(end) {
             self.evict(end);
         }

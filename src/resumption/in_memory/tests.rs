@@ -6,11 +6,14 @@ use std::{
 use super::*;
 
 /// Tickets and sessions are numbers here.
-type Numbers = Memory<u32, u32>;
+type Numbers = InMemoryStore<u32, u32>;
 
 fn memory(capacity: usize) -> (Numbers, Arc<Counters>) {
     let counters = Arc::default();
-    (Memory::new(capacity, Arc::clone(&counters)), counters)
+    (
+        InMemoryStore::new(capacity, Arc::clone(&counters)),
+        counters,
+    )
 }
 
 fn name(n: u32) -> ServerName<'static> {
@@ -62,7 +65,7 @@ mod alone {
     }
 
     #[test]
-    fn e08_a_failure_evicts_what_was_brought_and_used_and_nothing_else() {
+    fn e08_a_failure_evicts_what_was_received_and_resumed_and_nothing_else() {
         let (memory, counters) = memory(1);
         let [good, bad] = [0, 1].map(|_| memory.open(Retention::CleanClose));
         good.insert_ticket(name(0), 1);
@@ -71,6 +74,7 @@ mod alone {
         good.set_session(name(0), 4);
         bad.end(SessionOutcome::Failed);
         assert_eq!(bad.session(&name(0)), Some(4));
+        bad.resumed();
         bad.end(SessionOutcome::Failed);
         assert_eq!(bad.session(&name(0)), None);
         assert_eq!(good.take_ticket(&name(0)), Some(3));
@@ -80,7 +84,7 @@ mod alone {
     }
 
     #[test]
-    fn e10_nobody_sees_more_sessions_than_there_is_room_for() {
+    fn e10_no_thread_sees_more_sessions_than_there_is_room_for() {
         let (memory, _) = memory(1);
         let connection = memory.open(Retention::CleanClose);
         (0..MAX_TICKETS as u32).for_each(|ticket| connection.insert_ticket(name(0), ticket));
@@ -108,7 +112,7 @@ mod alone {
     }
 }
 
-/// Connections that bring, take, use and fail at the same time.
+/// Connections that receive, offer and evict sessions at the same time.
 fn contend(tasks: u32, tickets: u32) {
     let (memory, counters) = memory(1);
     let memory = Arc::new(memory);
@@ -173,7 +177,7 @@ fn e08_and_e09_hold_when_connections_contend() {
 #[cfg(shuttle)]
 #[test]
 fn e08_and_e09_hold_in_schedules_one_after_the_other() {
-    // Not all of them: two tasks have more than anybody waits for.
+    // Not all of them: two tasks have too many.
     shuttle::check_dfs(|| contend(2, 1), Some(300_000));
 }
 
