@@ -20,10 +20,11 @@ use crate::{
     backend::rustls::Session,
     close::deadline::Deadline,
     event::{Observer, Role},
+    outcome::PeerClose,
     policy::ClosePolicy,
-    stream::GracefulStream,
+    stream::{GracefulStream, record_io_failure},
     tracker::observe,
-    tracker::record::Account,
+    tracker::record::CloseRecord,
     tracker::{CloseTracker, Side},
 };
 
@@ -56,9 +57,9 @@ impl Terms {
         ledger: Option<Arc<dyn Observer>>,
     ) -> Handshake<F> {
         let wanted = ledger.is_some() || self.tracker.is_some() || observe::WANTED;
-        let mut account = wanted.then(|| Account::new(role));
+        let mut account = wanted.then(|| CloseRecord::new(role));
         if let (Some(account), Some(ledger)) = (&mut account, ledger) {
-            account.keep(ledger);
+            account.set_session_guard(ledger);
         }
         if let (Some(account), Some(tracker)) = (&mut account, &self.tracker) {
             account.track(tracker);
@@ -144,7 +145,7 @@ pin_project! {
         #[pin]
         deadline: Deadline,
         policy: ClosePolicy,
-        account: Option<Account>,
+        account: Option<CloseRecord>,
     }
 }
 
@@ -161,8 +162,8 @@ where
             Poll::Ready(result) => result.map_err(HandshakeError::from),
             Poll::Pending => {
                 let account = this.account.as_mut();
-                if account.is_some_and(|account| account.poll_over(cx, Side::Write)) {
-                    Err(HandshakeError::Stopped)
+                if account.is_some_and(|account| account.poll_aborted(cx, Side::Write)) {
+                    Err(HandshakeError::Aborted)
                 } else if this.deadline.poll_elapsed(cx).is_ready() {
                     Err(HandshakeError::TimedOut)
                 } else {
@@ -170,23 +171,36 @@ where
                 }
             }
         };
-        let account = this.account.take();
+        let mut account = this.account.take();
         Poll::Ready(match result {
             Ok(mut inner) => {
-                if let Some(account) = &account {
-                    account.established(inner.is_resumed());
+                if let Some(account) = &mut account {
+                    account.on_established(inner.is_resumed());
                 }
                 let mut stream = GracefulStream::with_account(inner, account);
                 stream.set_policy(*this.policy);
                 Ok(stream)
             }
             Err(e) => {
-                if let Some(mut account) = account {
-                    account.handshake_failed(&e);
+                if let Some(account) = &mut account {
+                    record_failure(account, &e);
                 }
                 Err(e)
             }
         })
+    }
+}
+
+/// Tells the record of a connection that has ended before it was established.
+fn record_failure(record: &mut CloseRecord, error: &HandshakeError) {
+    record.on_io_failed(error);
+    match error {
+        HandshakeError::TimedOut => record.on_peer_closed(PeerClose::TimedOut),
+        HandshakeError::Aborted => {
+            record.abort();
+        }
+        HandshakeError::Tls(_) => record.on_tls_failed(error),
+        HandshakeError::Io(e) => record_io_failure(record, e),
     }
 }
 
@@ -207,9 +221,8 @@ where
 pub enum HandshakeError {
     /// It was not finished before the deadline.
     TimedOut,
-    /// The tracker that its connection belongs to was
-    /// [drained](crate::CloseTracker::drain).
-    Stopped,
+    /// The deadline of a [drain](crate::CloseTracker::drain) of its tracker passed.
+    Aborted,
     /// The two sides cannot speak TLS with each other: no common version, a certificate that one
     /// of them refuses, something that is not TLS.
     Tls(rustls::Error),
@@ -230,7 +243,7 @@ impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("the TLS handshake was not finished before the deadline"),
-            Self::Stopped => f.write_str("the TLS handshake was stopped by a drain"),
+            Self::Aborted => f.write_str("handshake aborted: CloseTracker drain deadline passed"),
             Self::Tls(e) => write!(f, "the TLS handshake failed: {e}"),
             Self::Io(e) => write!(f, "the transport failed during the TLS handshake: {e}"),
         }
@@ -240,7 +253,7 @@ impl fmt::Display for HandshakeError {
 impl Error for HandshakeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::TimedOut | Self::Stopped => None,
+            Self::TimedOut | Self::Aborted => None,
             Self::Tls(e) => e.source(),
             Self::Io(e) => e.source(),
         }
@@ -251,7 +264,7 @@ impl From<HandshakeError> for io::Error {
     fn from(error: HandshakeError) -> Self {
         let kind = match &error {
             HandshakeError::TimedOut => io::ErrorKind::TimedOut,
-            HandshakeError::Stopped => io::ErrorKind::ConnectionAborted,
+            HandshakeError::Aborted => io::ErrorKind::ConnectionAborted,
             HandshakeError::Tls(_) => io::ErrorKind::InvalidData,
             HandshakeError::Io(e) => e.kind(),
         };

@@ -111,7 +111,6 @@ mod policy;
 pub mod resumption;
 mod shutdown_ext;
 mod stream;
-#[cfg(feature = "session-cache")]
 mod sync;
 mod tracker;
 
@@ -120,6 +119,7 @@ pub use close::{
     shutdown_bidirectional::ShutdownBidirectional,
 };
 pub use error::{ShutdownError, is_missing_close_notify};
+pub use event::Role;
 pub use handshake::{
     HandshakeError,
     acceptor::{Accept, GracefulAcceptor},
@@ -131,4 +131,6 @@ pub use shutdown_ext::ShutdownExt;
 pub use stream::{
     GracefulStream, NotComplete, close_on_drop::CloseOnDrop, record_aligned::RecordAligned,
 };
-pub use tracker::{CloseStats, CloseTracker, DrainReport};
+pub use tracker::{
+    CloseOutcome, CloseReport, CloseStats, CloseTracker, Drain, DrainReport, Draining,
+};

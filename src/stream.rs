@@ -17,16 +17,16 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use crate::{
     backend::rustls::{Discarded, ReadError, Session, Split, Status},
     close::machine::Goal,
-    close::progress::{CloseProgress, Memory},
+    close::progress::{CloseProgress, Memory, end_of_transport},
     error::ShutdownError,
     event::Role,
     outcome::{Closed, PeerClose, ShutdownState},
     policy::ClosePolicy,
     stream::framing::Framing,
     stream::linger::{Bounds, Linger},
-    stream::record_aligned::RecordAligned,
+    stream::record_aligned::{NotTls, RecordAligned},
     tracker::observe,
-    tracker::record::Account,
+    tracker::record::CloseRecord,
     tracker::{CloseTracker, Side},
 };
 
@@ -88,7 +88,7 @@ pub struct GracefulStream<S> {
 #[derive(Debug, Default)]
 struct Extras {
     linger: Option<Linger>,
-    account: Option<Account>,
+    account: Option<CloseRecord>,
 }
 
 /// How far `poll_shutdown` has come.
@@ -106,11 +106,11 @@ impl<S> GracefulStream<S> {
     where
         S: Session,
     {
-        let account = observe::WANTED.then(|| Account::new(stream.role()));
+        let account = observe::WANTED.then(|| CloseRecord::new(stream.role()));
         Self::with_account(stream, account)
     }
 
-    pub(crate) fn with_account(stream: S, account: Option<Account>) -> Self {
+    pub(crate) fn with_account(stream: S, account: Option<CloseRecord>) -> Self {
         Self {
             stream,
             memory: Memory::NEW,
@@ -245,7 +245,7 @@ impl<S> GracefulStream<S> {
         self.memory.close.assume(state);
         let account = self.extras.as_mut().and_then(|e| e.account.as_mut());
         if let (true, Some(account)) = (self.memory.close.is_closed(), account) {
-            account.sent();
+            account.on_local_closed();
         }
     }
 }
@@ -284,24 +284,25 @@ impl<S: Session> GracefulStream<S> {
     pub fn track(&mut self, tracker: &CloseTracker) {
         let role = self.stream.role();
         let account = &mut self.extras.get_or_insert_default().account;
-        let account = account.get_or_insert_with(|| Account::new(role));
+        let account = account.get_or_insert_with(|| CloseRecord::new(role));
         account.track(tracker);
     }
 
-    /// Fails if the tracker has ended the stream.
-    fn check_over(&mut self, cx: &Context<'_>, side: Side) -> io::Result<()> {
-        let over = |account: &mut Account| account.poll_over(cx, side);
-        if !self.account().is_some_and(over) {
+    /// Fails if the tracker has aborted the stream.
+    fn check_aborted(&mut self, cx: &Context<'_>, side: Side) -> io::Result<()> {
+        let aborted = |account: &mut CloseRecord| account.poll_aborted(cx, side);
+        if !self.account().is_some_and(aborted) {
             return Ok(());
         }
-        if self.account().is_some_and(Account::end) {
+        let first = self.account().is_some_and(CloseRecord::abort);
+        if first && !self.quiet_policy {
             let mut once = Context::from_waker(Waker::noop());
             // Nobody waits for it, whatever it comes to.
             let _ = CloseProgress::new().poll(&mut once, self, Goal::Notify, &[]);
         }
         Err(io::Error::new(
             io::ErrorKind::ConnectionAborted,
-            "the stream was ended by a drain",
+            "stream aborted: CloseTracker drain deadline passed",
         ))
     }
 
@@ -318,7 +319,7 @@ impl<S: Session> GracefulStream<S> {
                 Ok(data) => {
                     let ended = data.is_empty();
                     if let (true, Some(account)) = (ended, self.account()) {
-                        account.peer_closed(PeerClose::CloseNotify);
+                        account.on_peer_closed(PeerClose::CloseNotify);
                     }
                     return Poll::Ready(Ok(()));
                 }
@@ -361,7 +362,7 @@ impl<S: Session> GracefulStream<S> {
     /// Takes note of a failure.
     fn noted<T>(&mut self, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let (Poll::Ready(Err(e)), Some(account)) = (&poll, self.account()) {
-            account.io_failed(e);
+            record_io_failure(account, e);
         }
         poll
     }
@@ -440,7 +441,7 @@ impl<S: Session> Session for GracefulStream<S> {
         Some(&mut self.memory)
     }
 
-    fn account(&mut self) -> Option<&mut Account> {
+    fn account(&mut self) -> Option<&mut CloseRecord> {
         self.extras.as_mut()?.account.as_mut()
     }
 }
@@ -452,7 +453,7 @@ impl<S: Session + AsyncRead + Unpin> AsyncRead for GracefulStream<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.check_over(cx, Side::Read)?;
+        this.check_aborted(cx, Side::Read)?;
         if !this.memory.close.is_closing() {
             let poll = Pin::new(&mut this.stream).poll_read(cx, buf);
             if this.account().is_some() && matches!(poll, Poll::Ready(Ok(()))) {
@@ -475,7 +476,7 @@ impl<S: Session + AsyncRead + Unpin> AsyncRead for GracefulStream<S> {
 impl<S: Session + AsyncBufRead + Unpin> AsyncBufRead for GracefulStream<S> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
-        this.check_over(cx, Side::Read)?;
+        this.check_aborted(cx, Side::Read)?;
         if !this.memory.close.is_closing() {
             let poll = Pin::new(&mut this.stream).poll_fill_buf(cx).map_ok(|_| ());
             ready!(this.reads(poll, cx))?;
@@ -524,7 +525,7 @@ impl<S: Session + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.check_over(cx, Side::Write)?;
+        this.check_aborted(cx, Side::Write)?;
         this.check_open()?;
         let poll = Pin::new(&mut this.stream).poll_write(cx, buf);
         this.noted(poll)
@@ -536,7 +537,7 @@ impl<S: Session + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.check_over(cx, Side::Write)?;
+        this.check_aborted(cx, Side::Write)?;
         this.check_open()?;
         let poll = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
         this.noted(poll)
@@ -548,7 +549,7 @@ impl<S: Session + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        this.check_over(cx, Side::Write)?;
+        this.check_aborted(cx, Side::Write)?;
         if this.memory.close.is_sending() {
             return this.poll_our_close(cx).map_err(io::Error::from);
         }
@@ -570,7 +571,7 @@ impl<S: Session + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
         // Also where the alert has failed: the peer need not wait for more.
         if this.fin == Fin::Begun {
             let Poll::Ready(result) = this.stream.poll_close_transport(cx) else {
-                this.check_over(cx, Side::Write)?;
+                this.check_aborted(cx, Side::Write)?;
                 return Poll::Pending;
             };
             if let Err(e) = result {
@@ -631,6 +632,28 @@ where
             }),
         }
     }
+}
+
+/// Tells the record of a failed read or write what it means for the connection.
+pub(crate) fn record_io_failure(record: &mut CloseRecord, error: &io::Error) {
+    if is_tls_failure(error) {
+        record.on_tls_failed(error);
+    } else if let Some(how) = end_of_transport(error) {
+        record.on_peer_closed(how);
+    } else {
+        record.on_io_failed(error);
+    }
+}
+
+/// Returns `true` if it was TLS that failed: tokio-rustls wraps rustls's error, this crate its own,
+/// and a transport may have seen that it is none.
+pub(crate) fn is_tls_failure(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| {
+        let ours = inner.downcast_ref();
+        inner.is::<rustls::Error>()
+            || inner.is::<NotTls>()
+            || matches!(ours, Some(ShutdownError::Tls(_)))
+    })
 }
 
 fn tls_error(error: rustls::Error) -> io::Error {

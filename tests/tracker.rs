@@ -46,7 +46,7 @@ async fn end(way: usize, mut ours: GracefulStream<Tls>, mut theirs: Tls) -> Opti
             theirs.shutdown().await.unwrap();
             ours.shutdown().await.unwrap();
             // It does not read.
-            "1 sent"
+            "1 one way"
         }
         2 => {
             ours.close_notify().await.unwrap();
@@ -57,16 +57,16 @@ async fn end(way: usize, mut ours: GracefulStream<Tls>, mut theirs: Tls) -> Opti
         }
         3 => {
             ours.shutdown().await.unwrap();
-            "1 sent"
+            "1 one way"
         }
         4 => {
             ours.set_quiet_shutdown(true);
             ours.shutdown().await.unwrap();
-            "1 sent"
+            "1 one way"
         }
         5 => {
             ours.set_state(ShutdownState::SENT);
-            "1 sent"
+            "1 one way"
         }
         6 => {
             drop(theirs);
@@ -134,11 +134,11 @@ async fn every_end_is_counted_once_and_by_what_it_was() {
         for way in 0.. {
             let tracker = CloseTracker::new();
             let (ours, theirs) = tracked(&tracker, case).await;
-            assert_eq!((tracker.open(), tracker.stats().total()), (1, 0));
+            assert_eq!((tracker.len(), tracker.stats().total()), (1, 0));
             let Some(expected) = end(way, ours, theirs).await else {
                 break;
             };
-            assert_eq!((tracker.open(), tracker.stats().total()), (0, 1));
+            assert_eq!((tracker.len(), tracker.stats().total()), (0, 1));
             let told = tracker.stats().to_string();
             assert!(told.contains(expected), "{case:?} {way}: {told}");
         }
@@ -227,10 +227,10 @@ async fn f09_a_connection_counts_from_its_handshake_on() {
         let tracker = CloseTracker::new();
         let (ours, theirs) = duplex(4096);
         let mut accept = spawn(acceptor(case, &tracker).accept(ours));
-        assert_eq!(tracker.open(), 1);
+        assert_eq!(tracker.len(), 1);
         assert_pending!(accept.poll());
         drop(accept);
-        assert_eq!((tracker.open(), tracker.stats().dropped), (0, 1));
+        assert_eq!((tracker.len(), tracker.stats().dropped), (0, 1));
         drop(theirs);
 
         let (ours, _silent) = duplex(4096);
@@ -252,7 +252,7 @@ async fn f09_a_connection_counts_from_its_handshake_on() {
             acceptor(case, &tracker).accept(ours),
             connector.connect(name(), theirs)
         );
-        assert_eq!((tracker.open(), tracker.stats().total()), (2, 4));
+        assert_eq!((tracker.len(), tracker.stats().total()), (2, 4));
         drop(pair);
         assert_eq!(tracker.stats().dropped, 3);
     }
@@ -278,7 +278,7 @@ async fn a_stream_that_is_tracked_by_another_leaves_the_first() {
     let (first, second) = (CloseTracker::new(), CloseTracker::new());
     let (mut stream, _peer) = tracked(&first, CASES[0]).await;
     stream.track(&second);
-    assert_eq!((first.open(), second.open()), (0, 1));
+    assert_eq!((first.len(), second.len()), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -286,9 +286,9 @@ async fn a_stream_that_is_tracked_again_stays_one_stream() {
     let tracker = CloseTracker::new();
     let (mut stream, _peer) = tracked(&tracker, CASES[0]).await;
     stream.track(&tracker.clone());
-    assert_eq!((tracker.open(), tracker.stats().total()), (1, 0));
+    assert_eq!((tracker.len(), tracker.stats().total()), (1, 0));
     drop(stream);
-    assert_eq!((tracker.open(), tracker.stats().total()), (0, 1));
+    assert_eq!((tracker.len(), tracker.stats().total()), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -309,8 +309,8 @@ async fn f09_streams_that_end_in_time_are_not_ended() {
         let (answer, report) = tokio::join!(finish, tracker.drain(DEADLINE));
         assert_eq!(answer, "the rest of the answer");
         assert_eq!(begin.elapsed(), DEADLINE / 2);
-        assert_eq!((report.open_before, report.ended), (1, 0));
-        assert_eq!((report.closed.sent, report.closed.total()), (1, 1));
+        assert_eq!((report.open_before, report.aborted), (1, 0));
+        assert_eq!((report.closed.one_way, report.closed.total()), (1, 1));
         assert_eq!(report.still_open, 0);
     }
 }
@@ -337,7 +337,7 @@ async fn f09_an_idle_stream_is_ended_at_the_deadline_with_close_notify() {
         assert_eq!(begin.elapsed(), DEADLINE);
         idle.await.unwrap().unwrap();
         assert_eq!(
-            (report.ended, report.closed.ended, report.still_open),
+            (report.aborted, report.closed.aborted, report.still_open),
             (1, 1, 0)
         );
         // The peer sees close_notify, and nothing more.
@@ -359,7 +359,7 @@ async fn f09_both_halves_of_a_split_stream_are_woken_and_a_blocked_alert_is_not_
             assert_aborted(writer.write_all(&[7; 200_000]).await);
         });
         let report = tracker.drain(DEADLINE).await;
-        assert_eq!((report.ended, report.still_open), (1, 0));
+        assert_eq!((report.aborted, report.still_open), (1, 0));
         read.await.unwrap();
         write.await.unwrap();
         drop(theirs);
@@ -385,7 +385,7 @@ async fn f09_a_close_that_waits_is_ended_too() {
             let report = tracker.drain(DEADLINE).await;
             assert_eq!(begin.elapsed(), DEADLINE);
             close.await.unwrap();
-            assert_eq!((report.ended, report.closed.total()), (1, 1));
+            assert_eq!((report.aborted, report.closed.total()), (1, 1));
         }
     }
 }
@@ -399,7 +399,7 @@ async fn f09_a_shutdown_that_waits_for_the_transport_is_ended_too() {
         rig.wire.on_shutdown(Step::Block);
         let shutdown = tokio::spawn(async move { assert_aborted(rig.stream.shutdown().await) });
         let report = tracker.drain(DEADLINE).await;
-        assert_eq!((report.ended, report.still_open), (1, 0));
+        assert_eq!((report.aborted, report.still_open), (1, 0));
         shutdown.await.unwrap();
     }
 }
@@ -413,16 +413,16 @@ async fn f09_a_handshake_is_stopped() {
         let accept = tokio::spawn(acceptor.accept(ours));
         let report = tracker.drain(DEADLINE).await;
         assert_eq!(
-            (report.open_before, report.ended, report.still_open),
+            (report.open_before, report.aborted, report.still_open),
             (1, 1, 0)
         );
-        assert_eq!(report.closed.ended, 1);
+        assert_eq!(report.closed.aborted, 1);
         let error = accept.await.unwrap().unwrap_err();
-        assert!(matches!(error, HandshakeError::Stopped), "{error:?}");
+        assert!(matches!(error, HandshakeError::Aborted), "{error:?}");
         // The tracker is over.
         let (ours, _theirs) = duplex(4096);
         let late: Result<GracefulStream<server::TlsStream<_>>, _> = acceptor.accept(ours).await;
-        assert!(matches!(late, Err(HandshakeError::Stopped)));
+        assert!(matches!(late, Err(HandshakeError::Aborted)));
     }
 }
 
@@ -431,10 +431,10 @@ async fn a_stream_that_nobody_polls_is_reported() {
     let tracker = CloseTracker::new();
     let (held, _peer) = tracked(&tracker, CASES[0]).await;
     let report = tracker.drain(DEADLINE).await;
-    assert_eq!((report.ended, report.still_open), (1, 1));
+    assert_eq!((report.aborted, report.still_open), (1, 1));
     assert_eq!(report.closed, CloseStats::default());
     drop(held);
-    assert_eq!(tracker.open(), 0);
+    assert_eq!(tracker.len(), 0);
 }
 
 #[test]
@@ -475,12 +475,12 @@ async fn the_report_says_it_in_a_line() {
     let report = tracker.drain(DEADLINE).await;
     assert_eq!(
         report.to_string(),
-        "1 open when the drain began: 0 closed; 0 bytes discarded; 1 ended at the deadline, \
+        "1 open when the drain began: 0 closed; 0 bytes discarded; 1 aborted at the deadline, \
          1 still open"
     );
     assert_eq!(
         tracker.stats().to_string(),
-        "1 closed, 1 sent; 0 bytes discarded"
+        "1 closed, 1 one way; 0 bytes discarded"
     );
     drop(held);
 }

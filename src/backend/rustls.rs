@@ -18,7 +18,7 @@ use crate::{
     close::progress::Memory,
     event::Role,
     stream::framing::{BadRecord, Framing, Rules},
-    tracker::record::Account,
+    tracker::record::CloseRecord,
 };
 
 macro_rules! on {
@@ -123,7 +123,7 @@ pub trait Session {
     }
 
     /// Returns the account of the connection, if anybody wants one.
-    fn account(&mut self) -> Option<&mut Account> {
+    fn account(&mut self) -> Option<&mut CloseRecord> {
         None
     }
 }

@@ -12,9 +12,9 @@ use crate::{
     backend::rustls::Session,
     close::deadline::Deadline,
     close::machine::Goal,
-    close::progress::CloseProgress,
+    close::progress::{CloseProgress, record_close_failure},
     error::ShutdownError,
-    tracker::observe::{self, Observation},
+    tracker::observe::{self, CloseSpan},
 };
 
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ pin_project! {
         #[pin]
         deadline: Deadline,
         ended: bool,
-        observation: Observation,
+        span: CloseSpan,
     }
 }
 
@@ -40,7 +40,7 @@ impl<'a, S: Session> Call<'a, S> {
             progress: CloseProgress::new(),
             deadline: Deadline::new(Some(DEFAULT_DEADLINE)),
             ended: false,
-            observation: Observation::default(),
+            span: CloseSpan::default(),
         }
     }
 
@@ -67,7 +67,9 @@ impl<'a, S: Session> Call<'a, S> {
         tell: impl FnOnce(&CloseProgress, &mut S) -> T,
     ) -> Poll<Result<T, ShutdownError>> {
         let this = self.project();
-        this.observation.begins();
+        if observe::WANTED && this.stream.account().is_none() {
+            this.span.start();
+        }
         let result = match this.progress.poll(cx, *this.stream, goal, this.last) {
             Poll::Ready(result) => result,
             Poll::Pending => match this.deadline.poll_elapsed(cx) {
@@ -80,17 +82,16 @@ impl<'a, S: Session> Call<'a, S> {
         };
         *this.ended = true;
         if let (Err(e), Some(account)) = (&result, this.stream.account()) {
-            account.close_failed(e);
+            record_close_failure(account, e);
         }
         if observe::WANTED && this.stream.account().is_none() {
-            this.observation.ends();
+            this.span.stop();
             if let Err(e) = &result {
-                this.observation.fails(e);
+                this.span.record_error(e);
             }
             let outcome = this.progress.outcome(result.is_err());
             let discarded = this.progress.bytes_discarded();
-            this.observation
-                .tell(this.stream.role(), outcome, discarded);
+            this.span.emit(this.stream.role(), outcome, discarded);
         }
         Poll::Ready(result.map(|()| tell(this.progress, *this.stream)))
     }

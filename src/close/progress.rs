@@ -10,9 +10,8 @@ use crate::{
     close::machine::{self, Done, Goal, Machine, Want},
     error::ShutdownError,
     outcome::{Closed, PeerClose, ShutdownState},
-    stream::framing::Framing,
-    tracker::Side,
-    tracker::record::{Account, Outcome},
+    stream::{framing::Framing, is_tls_failure},
+    tracker::{CloseOutcome, Side, record::CloseRecord},
 };
 
 const DEFAULT_DISCARD_LIMIT: u64 = 16 * 1024 * 1024;
@@ -126,17 +125,19 @@ impl CloseProgress {
             memory.outcome = Some(closed);
         }
         if let Some(account) = stream.account() {
-            account.closed(closed);
+            account.on_close_finished(None);
+            account.on_peer_closed(closed.peer());
         }
         closed
     }
 
     /// Returns what a call has come to, for those who count.
-    pub(crate) fn outcome(&self, failed: bool) -> Outcome {
-        match self.machine.peer_close() {
-            _ if failed => Outcome::Failed,
-            Some(how) => Outcome::Peer(how),
-            None => Outcome::Sent,
+    pub(crate) fn outcome(&self, failed: bool) -> CloseOutcome {
+        match failed {
+            true => CloseOutcome::Failed,
+            false => {
+                CloseOutcome::of_peer(self.machine.peer_close(), self.machine.memory().is_closed())
+            }
         }
     }
 
@@ -200,6 +201,9 @@ impl CloseProgress {
         goal: Goal,
         last: &[u8],
     ) -> Poll<Result<(), ShutdownError>> {
+        if let Some(account) = stream.account() {
+            account.on_close_started();
+        }
         let poll = match self.recall(stream, last) {
             Ok(true) => Poll::Ready(Ok(())),
             Ok(false) => self.poll_recalled(cx, stream, goal, last),
@@ -209,10 +213,12 @@ impl CloseProgress {
             // Not one byte after close_notify, whatever was queued behind it, and by what failed.
             stream.discard_queue();
         }
-        let over = |account: &mut Account| account.poll_over(cx, Side::Write);
+        let aborted = |account: &mut CloseRecord| account.poll_aborted(cx, Side::Write);
         let poll = match poll {
             // Whoever tracks the stream waits no longer.
-            Poll::Pending if stream.account().is_some_and(over) => Poll::Ready(self.time_out(goal)),
+            Poll::Pending if stream.account().is_some_and(aborted) => {
+                Poll::Ready(self.time_out(goal))
+            }
             poll => poll,
         };
         if let Some(memory) = stream.memory() {
@@ -221,8 +227,19 @@ impl CloseProgress {
         }
         if let Some(account) = stream.account() {
             let discarded = self.machine.bytes_discarded();
-            account.discarded(discarded - mem::replace(&mut self.accounted, discarded));
-            account.close_polled(&poll, self.machine.memory());
+            account.on_discarded(discarded - mem::replace(&mut self.accounted, discarded));
+            let memory = self.machine.memory();
+            if memory.is_closed() {
+                account.on_local_closed();
+            }
+            if let Some(how) = memory.peer_close() {
+                account.on_peer_closed(how);
+            }
+            match &poll {
+                Poll::Ready(Ok(())) => account.on_close_finished(None),
+                Poll::Ready(Err(e)) => record_close_failure(account, e),
+                Poll::Pending => {}
+            }
         }
         poll
     }
@@ -262,6 +279,10 @@ impl CloseProgress {
         if !mem::take(&mut self.untouched) {
             let status = stream.status().map_err(ShutdownError::Tls)?;
             self.look(stream, goal, status);
+            if let (Some(how), Some(account)) = (self.machine.peer_close(), stream.account()) {
+                // Before ours can be sent: the record remembers who was first.
+                account.on_peer_closed(how);
+            }
         }
         loop {
             match self.machine.want(goal) {
@@ -318,6 +339,16 @@ impl CloseProgress {
                 Want::Done(done) => return Poll::Ready(self.end(done)),
             }
         }
+    }
+}
+
+/// Tells the record of a close that has failed what it means for the connection.
+pub(crate) fn record_close_failure(record: &mut CloseRecord, error: &ShutdownError) {
+    record.on_close_finished(Some(error));
+    match error {
+        ShutdownError::Tls(_) => record.on_tls_failed(error),
+        ShutdownError::Receive(e) if is_tls_failure(e) => record.on_tls_failed(error),
+        _ => {}
     }
 }
 

@@ -1,257 +1,231 @@
-//! The account of one connection: what is known of its end, and who is told.
+//! The record of one connection: what is known of its end, and who is told.
 
-use std::{
-    io,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{fmt::Display, sync::Arc, task::Context};
 
 use crate::{
-    close::machine,
-    close::progress::end_of_transport,
-    error::ShutdownError,
     event::{Event, Observer, Role, SessionOutcome},
-    handshake::HandshakeError,
-    outcome::{Closed, PeerClose},
-    stream::record_aligned::NotTls,
-    tracker::observe::Observation,
-    tracker::{CloseTracker, Side, Tracked},
+    outcome::PeerClose,
+    tracker::{
+        close_tracker::CloseTracker,
+        observe::CloseSpan,
+        registry::{Side, TrackerGuard},
+        report::CloseReport,
+        stats::CloseOutcome,
+    },
 };
 
-/// How a connection has ended for those who count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// As the peer has ended it.
-    Peer(PeerClose),
-    /// Ours was sent, and the peer's was not waited for.
-    Sent,
-    Failed,
-    Dropped,
-    /// By its tracker.
-    Ended,
-}
-
-#[cfg(any(feature = "tracing", feature = "metrics"))]
-impl Outcome {
-    /// As [`CloseStats`](crate::CloseStats) names it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Peer(PeerClose::CloseNotify) => "clean",
-            Self::Peer(PeerClose::Eof) => "eof",
-            Self::Peer(PeerClose::Reset) => "reset",
-            Self::Peer(PeerClose::TimedOut) => "timed_out",
-            Self::Peer(PeerClose::DiscardLimit) => "discard_limit",
-            Self::Peer(PeerClose::Assumed) | Self::Sent => "sent",
-            Self::Failed => "failed",
-            Self::Dropped => "dropped",
-            Self::Ended => "ended",
-        }
-    }
-}
-
-/// What is known of the end of one connection. Its sessions are told of a failure at once, and of
-/// the rest when the account is dropped at the latest.
+/// What is known of the end of one connection, from its handshake on.
+///
+/// Owned by whoever owns the connection, and dropped with it. Its methods fall into three kinds:
+/// `set_session_guard` and `track` say who is told; `poll_aborted` and `abort` are how a tracker
+/// ends the connection; `on_...` say what has happened, in the order in which it has. An `on_...`
+/// method may be called again with what is known already.
+///
+/// Sessions are told of a failure at once, because another connection may be about to use them; of
+/// a close when nothing can undo it any longer; of the rest on drop. The tracker, tracing and
+/// metrics are told once, on drop.
 #[derive(Debug)]
-pub struct Account {
-    sessions: Option<Arc<dyn Observer>>,
-    tracked: Option<Tracked>,
-    closing: bool,
-    sent: bool,
-    peer: Option<PeerClose>,
-    failed: bool,
-    ended: bool,
-    discarded: u64,
-    told: Option<SessionOutcome>,
+pub struct CloseRecord {
     role: Role,
-    observation: Observation,
+    sessions: Option<Arc<dyn Observer>>,
+    tracked: Option<TrackerGuard>,
+    span: CloseSpan,
+    resumed: bool,
+    /// A call that closes was made.
+    closing: bool,
+    /// Our `close_notify` was sent, or counts as sent.
+    local_closed: bool,
+    peer: Option<PeerClose>,
+    /// `peer` was set when `local_closed` was.
+    peer_after_local: bool,
+    failed: bool,
+    aborted: bool,
+    discarded: u64,
+    /// What the sessions were told.
+    reported: Option<SessionOutcome>,
 }
 
-impl Account {
+impl CloseRecord {
+    /// Creates a new record. The span that is current now is that of the connection.
     pub(crate) fn new(role: Role) -> Self {
         Self {
+            role,
             sessions: None,
             tracked: None,
+            span: CloseSpan::of_connection(),
+            resumed: false,
             closing: false,
-            sent: false,
+            local_closed: false,
             peer: None,
+            peer_after_local: false,
             failed: false,
-            ended: false,
+            aborted: false,
             discarded: 0,
-            told: None,
-            role,
-            observation: Observation::default(),
+            reported: None,
         }
     }
 
     /// Sets who keeps the sessions of the connection.
-    pub(crate) fn keep(&mut self, sessions: Arc<dyn Observer>) {
-        self.sessions = Some(sessions);
+    pub(crate) fn set_session_guard(&mut self, guard: Arc<dyn Observer>) {
+        self.sessions = Some(guard);
     }
 
+    /// Counts the connection as one of `tracker`'s, and no longer as another's: for that one it
+    /// ends here.
     pub(crate) fn track(&mut self, tracker: &CloseTracker) {
-        if self.tracked.as_ref().is_some_and(|t| t.is_with(tracker)) {
+        let is_with = |tracked: &TrackerGuard| tracked.is_with(tracker.registry());
+        if self.tracked.as_ref().is_some_and(is_with) {
             return;
         }
-        if let Some(before) = self.tracked.replace(tracker.track()) {
-            before.leave(self.outcome(), self.discarded);
+        let before = self.leave();
+        let tracked = tracker.register();
+        if tracked.wants_report() {
+            self.span.observe_connection();
+        }
+        self.tracked = Some(tracked);
+        if let Some(before) = before {
+            // Tasks that wait for the stream are to register with its new tracker.
+            before.wake();
         }
     }
 
-    /// Tells whether the tracker has ended the connection; if not, the caller is woken when it
-    /// does.
-    pub(crate) fn poll_over(&mut self, cx: &Context<'_>, side: Side) -> bool {
+    /// Returns `true` if the tracker has aborted the connection; if not, the caller is woken when
+    /// it does.
+    ///
+    /// Of each side the newest waker counts. One that is about to return `Pending` calls it, also
+    /// for a poll in which the transport was not asked.
+    pub(crate) fn poll_aborted(&mut self, cx: &Context<'_>, side: Side) -> bool {
         let tracked = self.tracked.as_ref();
-        tracked.is_some_and(|tracked| tracked.poll_over(cx, side))
+        tracked.is_some_and(|tracked| tracked.poll_aborted(cx, side))
     }
 
-    /// The tracker has ended the connection. Returns `true` the first time.
-    pub(crate) fn end(&mut self) -> bool {
-        !std::mem::replace(&mut self.ended, true)
+    /// The connection gives way to its tracker. Returns `true` the first time, when our
+    /// `close_notify` is still to be tried.
+    pub(crate) fn abort(&mut self) -> bool {
+        !std::mem::replace(&mut self.aborted, true)
     }
 
-    /// The handshake is finished.
-    pub(crate) fn established(&self, resumed: bool) {
+    /// The handshake has finished.
+    pub(crate) fn on_established(&mut self, resumed: bool) {
+        self.resumed = resumed;
         if let (Some(sessions), true) = (&self.sessions, resumed) {
             sessions.on_event(Event::Resumed);
         }
     }
 
-    /// Our close_notify is out, or counts as such.
-    pub(crate) fn sent(&mut self) {
-        self.sent = true;
-        self.settle();
+    /// A step of a close begins.
+    pub(crate) fn on_close_started(&mut self) {
+        self.closing = true;
+        self.span.start();
+    }
+
+    /// Our `close_notify` was sent, or counts as sent.
+    pub(crate) fn on_local_closed(&mut self) {
+        self.local_closed = true;
+        self.report_if_final();
     }
 
     /// The peer has ended its side, or is no longer waited for.
-    pub(crate) fn peer_closed(&mut self, how: PeerClose) {
-        self.peer = Some(how);
-        self.settle();
+    ///
+    /// Call it as soon as it is known, and before [`on_local_closed`](Self::on_local_closed) if
+    /// that came later: the order is what tells who closed first.
+    pub(crate) fn on_peer_closed(&mut self, how: PeerClose) {
+        // A `close_notify` is authenticated, and the last word of a peer: a reset that follows
+        // takes nothing back. Everything else may be followed by more.
+        if self.peer != Some(how) && self.peer != Some(PeerClose::CloseNotify) {
+            self.peer = Some(how);
+            self.peer_after_local = self.local_closed;
+        }
+        self.report_if_final();
     }
 
-    /// A bidirectional close has ended.
-    pub(crate) fn closed(&mut self, closed: Closed) {
-        self.observation.ends();
-        self.peer_closed(closed.peer());
-    }
-
-    /// A step of a close has thrown away so much application data.
-    pub(crate) fn discarded(&mut self, bytes: u64) {
+    /// A step of a close has discarded this much application data.
+    pub(crate) fn on_discarded(&mut self, bytes: u64) {
         self.discarded = self.discarded.saturating_add(bytes);
     }
 
-    /// A step of a close has come to this.
-    pub(crate) fn close_polled(
-        &mut self,
-        poll: &Poll<Result<(), ShutdownError>>,
-        memory: machine::Memory,
-    ) {
-        self.closing = true;
-        self.observation.begins();
-        if memory.is_closed() {
-            self.sent();
-        }
-        if let Some(how) = memory.peer_close() {
-            self.peer_closed(how);
-        }
-        match poll {
-            Poll::Ready(Ok(())) => self.observation.ends(),
-            Poll::Ready(Err(e)) => self.close_failed(e),
-            Poll::Pending => {}
+    /// A call that closes, or a part of it, has ended.
+    ///
+    /// The error is only remembered as text: one that ends the TLS session is also told to
+    /// [`on_tls_failed`](Self::on_tls_failed).
+    pub(crate) fn on_close_finished(&mut self, error: Option<&dyn Display>) {
+        self.span.stop();
+        if let Some(error) = error {
+            self.span.record_error(error);
         }
     }
 
-    /// A close has failed, or its time has run out.
-    pub(crate) fn close_failed(&mut self, error: &ShutdownError) {
-        self.observation.ends();
-        self.observation.fails(error);
-        match error {
-            ShutdownError::Tls(_) => self.failed(),
-            ShutdownError::Receive(e) if is_tls_failure(e) => self.failed(),
-            _ => {}
-        }
-    }
-
-    /// Reading or writing has failed.
-    pub(crate) fn io_failed(&mut self, error: &io::Error) {
-        if is_tls_failure(error) {
-            self.observation.fails(error);
-            self.failed();
-        } else if let Some(how) = end_of_transport(error) {
-            self.peer_closed(how);
-        }
-    }
-
-    /// The connection has ended before it was one.
-    pub(crate) fn handshake_failed(&mut self, error: &HandshakeError) {
-        self.observation.fails(error);
-        match error {
-            HandshakeError::TimedOut => self.peer_closed(PeerClose::TimedOut),
-            HandshakeError::Stopped => self.ended = true,
-            HandshakeError::Tls(_) => self.failed(),
-            HandshakeError::Io(e) => self.io_failed(e),
-        }
-    }
-
-    /// The TLS session has failed.
-    fn failed(&mut self) {
+    /// The TLS session has failed: a bad record, a fatal alert.
+    pub(crate) fn on_tls_failed(&mut self, error: &dyn Display) {
+        self.span.record_error(error);
         self.failed = true;
-        self.tell(SessionOutcome::Failed);
+        self.report(SessionOutcome::Failed);
     }
 
-    /// Nothing that can come any longer makes a close undone once both sides have ended.
-    fn settle(&mut self) {
-        if self.sent && self.peer.is_some() && !self.failed {
-            self.tell(SessionOutcome::Closed);
+    /// The transport has failed on our side, which is not an end of the peer. Only remembered as
+    /// the text of the error.
+    pub(crate) fn on_io_failed(&mut self, error: &dyn Display) {
+        self.span.record_error(error);
+    }
+
+    /// Nothing that may still arrive undoes a close once both sides have ended.
+    fn report_if_final(&mut self) {
+        if self.local_closed && self.peer.is_some() && !self.failed {
+            self.report(SessionOutcome::Closed);
         }
     }
 
-    fn outcome(&self) -> Outcome {
-        match self.peer {
-            _ if self.ended => Outcome::Ended,
-            _ if self.failed => Outcome::Failed,
-            Some(PeerClose::CloseNotify) | None if !self.sent => match self.closing {
-                true => Outcome::Failed,
-                false => Outcome::Dropped,
-            },
-            Some(how) => Outcome::Peer(how),
-            None => Outcome::Sent,
-        }
-    }
-
-    fn tell(&mut self, end: SessionOutcome) {
-        if self.told == Some(end) {
+    fn report(&mut self, outcome: SessionOutcome) {
+        if self.reported == Some(outcome) {
             return;
         }
-        self.told = Some(end);
+        self.reported = Some(outcome);
         if let Some(sessions) = &self.sessions {
-            sessions.on_event(Event::Ended(end));
+            sessions.on_event(Event::Ended(outcome));
         }
+    }
+
+    fn outcome(&self) -> CloseOutcome {
+        match self.peer {
+            _ if self.aborted => CloseOutcome::Aborted,
+            _ if self.failed => CloseOutcome::Failed,
+            // The peer has closed in order, or not at all, so how we did decides.
+            Some(PeerClose::CloseNotify) | None if !self.local_closed => match self.closing {
+                true => CloseOutcome::Failed,
+                false => CloseOutcome::Dropped,
+            },
+            peer => CloseOutcome::of_peer(peer, self.peer_after_local),
+        }
+    }
+
+    /// Tells the tracker that the connection has ended, as far as it has, and returns its place.
+    fn leave(&mut self) -> Option<TrackerGuard> {
+        let tracked = self.tracked.take()?;
+        let report = CloseReport {
+            role: self.role,
+            outcome: self.outcome(),
+            discarded: self.discarded,
+            duration: self.span.took(),
+            error: self.span.error().map(str::to_owned),
+            resumed: self.resumed,
+            peer_closed_first: self.peer == Some(PeerClose::CloseNotify) && !self.peer_after_local,
+        };
+        self.span.in_scope(|| tracked.call_back(&report));
+        tracked.leave(&report);
+        Some(tracked)
     }
 }
 
-/// Tells whether it was TLS that has failed: tokio-rustls wraps rustls's error, this crate its own,
-/// and a transport may have seen that it is none.
-fn is_tls_failure(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| {
-        let ours = inner.downcast_ref();
-        inner.is::<rustls::Error>()
-            || inner.is::<NotTls>()
-            || matches!(ours, Some(ShutdownError::Tls(_)))
-    })
-}
-
-impl Drop for Account {
+impl Drop for CloseRecord {
     fn drop(&mut self) {
-        if self.told.is_none() {
-            self.tell(match self.sent {
+        if self.reported.is_none() {
+            self.report(match self.local_closed {
                 true => SessionOutcome::Closed,
                 false => SessionOutcome::Dropped,
             });
         }
-        let outcome = self.outcome();
-        if let Some(tracked) = &self.tracked {
-            tracked.leave(outcome, self.discarded);
-        }
-        self.observation.tell(self.role, outcome, self.discarded);
+        self.span.emit(self.role, self.outcome(), self.discarded);
+        // Last: whoever waits for the tracker may end the process, and all else is done by then.
+        drop(self.leave());
     }
 }
