@@ -8,7 +8,9 @@
 //! 2. `open` is raised before an entry is added and lowered after it was removed: it is never below
 //!    the number of entries. When it is zero, every connection that was registered is counted and
 //!    its report was made.
-//! 3. `draining` and `aborted` are set once and never reset, each before anybody is woken for it.
+//! 3. `draining` and `aborted` are set once and never reset, each before anybody is woken for it:
+//!    `draining` after the counts of that drain were taken, `aborted` with all shards locked, so
+//!    that who ends because of it is in the numbers of that drain.
 //! 4. Wakers and the user's callback are called, cloned and dropped with no lock held: they may run
 //!    anything, also what registers, leaves or looks at this tracker. (A comparison of two wakers
 //!    runs no foreign code, and is done in the lock.)
@@ -25,7 +27,7 @@
 //! nobody else takes but an abort, once. Registration and end take the lock of one shard for one
 //! change of a map, a tenth of a microsecond next to a handshake of a hundred: with 16 shards even a
 //! machine that does nothing but handshakes does not notice. Only who asks for the counts (`stats`,
-//! the begin and the end of a drain) locks all shards.
+//! the begin and the end of a drain, an abort) locks all shards.
 
 use std::{
     array,
@@ -93,7 +95,7 @@ impl Registry {
 
     pub(super) fn snapshot(&self) -> Snapshot {
         // All locks first, or a connection that ends in between is in neither number.
-        let shards: [_; SHARDS] = array::from_fn(|shard| lock(&self.shards[shard]));
+        let shards = self.lock_all();
         let mut sum = Snapshot::default();
         for shard in &shards {
             sum.open += shard.entries.len();
@@ -116,14 +118,19 @@ impl Registry {
 
     /// Aborts every connection, those that are still to come too. Returns how many are open.
     pub(super) fn abort_all(&self) -> usize {
-        self.aborted.store(true, Ordering::SeqCst);
-        let mut aborted = 0;
-        for shard in &self.shards {
-            let entries: Vec<_> = lock(shard).entries.values().map(Arc::clone).collect();
-            aborted += entries.len();
-            entries.iter().for_each(|entry| entry.wake());
-        }
-        aborted
+        let entries: Vec<_> = {
+            // In the locks, or one that sees the flag and leaves at once is not among those open.
+            let shards = self.lock_all();
+            self.aborted.store(true, Ordering::SeqCst);
+            let entries = shards.iter().flat_map(|shard| shard.entries.values());
+            entries.map(Arc::clone).collect()
+        };
+        entries.iter().for_each(|entry| entry.wake());
+        entries.len()
+    }
+
+    fn lock_all(&self) -> [MutexGuard<'_, State>; SHARDS] {
+        array::from_fn(|shard| lock(&self.shards[shard]))
     }
 
     pub(super) fn register(self: &Arc<Self>) -> TrackerGuard {

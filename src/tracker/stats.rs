@@ -25,7 +25,7 @@ macro_rules! outcomes {
         }
 
         impl CloseOutcome {
-            #[cfg(test)]
+            #[cfg(all(test, not(shuttle)))]
             pub(crate) const ALL: &'static [Self] = &[$(Self::$Outcome),*];
 
             /// Returns the name of the outcome, as tracing events and metrics have it.

@@ -271,7 +271,7 @@ fn a_drain_loses_nothing_in_schedules_one_after_the_other() {
 #[cfg(shuttle)]
 #[test]
 fn a_drain_loses_nothing_in_schedules_at_random() {
-    shuttle::check_random(|| drain(2, 1), 20_000);
+    shuttle::check_random(|| drain(2, 1), 50_000);
 }
 
 #[cfg(shuttle)]
