@@ -79,7 +79,8 @@ impl CloseTracker {
     /// has failed, on the thread that does so. The connection is still counted as open meanwhile:
     /// when [`wait`](Self::wait) or [`Drain::finish`] is ready, the callback has returned for each
     /// connection that ended. With the feature `tracing`, it runs inside the span that was current
-    /// when the stream was made, so that what it logs has the fields of that span.
+    /// when the stream was made (its handshake began) or, if there was none, when it was tracked:
+    /// what it logs has the fields of that span.
     ///
     /// It runs in a destructor and must not block. It holds no lock of the tracker, and may call
     /// any of its methods.

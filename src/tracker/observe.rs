@@ -50,7 +50,9 @@ impl CloseSpan {
         #[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
         let observed = self.0.get_or_insert_default();
         #[cfg(feature = "tracing")]
-        observed.span.get_or_insert_with(tracing::Span::current);
+        if (observed.span.as_ref()).is_none_or(tracing::Span::is_disabled) {
+            observed.span = Some(tracing::Span::current());
+        }
     }
 
     /// A step of the close begins.

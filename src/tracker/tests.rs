@@ -98,8 +98,9 @@ fn drain(closing: u64, staying: u64) {
     let reported_when_empty = Arc::clone(&reported);
     threads.push(thread::spawn(move || {
         block_on(waiting.wait());
-        // It may have been empty before the late one came.
+        // The late one may be still to come, or there.
         let counted = waiting.stats().total();
+        assert!(counted >= closing + staying, "{counted}");
         assert!(reported_when_empty.load(Ordering::SeqCst) >= counted);
     }));
 
@@ -133,47 +134,56 @@ fn drain(closing: u64, staying: u64) {
     assert_eq!(tracker.registry().waiting(), 0, "a waker was kept");
 }
 
-/// A waker that looks at the tracker, as an executor does that runs its tasks in `wake`.
-struct LooksAt(CloseTracker, AtomicBool);
+/// A waker that uses the tracker, as an executor does that runs its tasks in `wake`.
+struct LooksAt {
+    tracker: CloseTracker,
+    /// The connection that the waker waits for, unless another one waits for it too.
+    guard: Option<Arc<TrackerGuard>>,
+    woken: AtomicBool,
+}
 
 impl std::task::Wake for LooksAt {
     fn wake(self: Arc<Self>) {
-        // Locks all shards, an entry, and both wait lists.
-        let stats = self.0.stats();
-        let guard = self.0.register();
+        // Takes all locks that there are: of the shards, of two connections, of both wait lists.
+        let before = self.tracker.stats();
         let mut cx = Context::from_waker(Waker::noop());
-        let _ = guard.poll_aborted(&cx, Side::Read);
-        let _ = std::pin::pin!(self.0.draining()).poll(&mut cx);
-        let _ = std::pin::pin!(self.0.wait()).poll(&mut cx);
-        leave(&guard, CloseOutcome::Dropped);
-        assert!(self.0.stats().total() > stats.total());
-        self.1.store(true, Ordering::SeqCst);
+        if let Some(guard) = &self.guard {
+            let _ = guard.poll_aborted(&cx, Side::Read);
+        }
+        let another = self.tracker.register();
+        let _ = another.poll_aborted(&cx, Side::Read);
+        let _ = std::pin::pin!(self.tracker.draining()).poll(&mut cx);
+        let _ = std::pin::pin!(self.tracker.wait()).poll(&mut cx);
+        leave(&another, CloseOutcome::Dropped);
+        assert!(self.tracker.stats().total() > before.total());
+        self.woken.store(true, Ordering::SeqCst);
     }
 }
 
 /// Each kind of waker, while another thread uses the tracker too.
 fn wakers_that_look() {
     let tracker = CloseTracker::new();
-    let wakers: [_; 4] =
-        std::array::from_fn(|_| Arc::new(LooksAt(tracker.clone(), AtomicBool::new(false))));
-    let guard = tracker.register();
-    let [read, write, empty, draining] = &wakers;
-    let waker = |wake: &Arc<LooksAt>| Waker::from(Arc::clone(wake));
-    assert!(!guard.poll_aborted(&Context::from_waker(&waker(read)), Side::Read));
-    assert!(!guard.poll_aborted(&Context::from_waker(&waker(write)), Side::Write));
+    let guard = Arc::new(tracker.register());
+    let wakers: [_; 5] = std::array::from_fn(|n| {
+        Arc::new(LooksAt {
+            tracker: tracker.clone(),
+            guard: (n == 0).then(|| Arc::clone(&guard)),
+            woken: AtomicBool::new(false),
+        })
+    });
+    let [moved, read, write, empty, draining] =
+        [0, 1, 2, 3, 4].map(|n| Waker::from(Arc::clone(&wakers[n])));
+    assert!(!guard.poll_aborted(&Context::from_waker(&moved), Side::Write));
+    // As when the stream goes to another tracker.
+    guard.wake();
+    assert!(!guard.poll_aborted(&Context::from_waker(&read), Side::Read));
+    assert!(!guard.poll_aborted(&Context::from_waker(&write), Side::Write));
     let mut wait = Box::pin(tracker.wait());
-    assert!(
-        wait.as_mut()
-            .poll(&mut Context::from_waker(&waker(empty)))
-            .is_pending()
-    );
+    let mut cx = Context::from_waker(&empty);
+    assert!(wait.as_mut().poll(&mut cx).is_pending());
     let mut drain = Box::pin(tracker.draining());
-    assert!(
-        drain
-            .as_mut()
-            .poll(&mut Context::from_waker(&waker(draining)))
-            .is_pending()
-    );
+    let mut cx = Context::from_waker(&draining);
+    assert!(drain.as_mut().poll(&mut cx).is_pending());
 
     let other = tracker.clone();
     let other = thread::spawn(move || {
@@ -184,8 +194,8 @@ fn wakers_that_look() {
     tracker.registry().abort_all();
     leave(&guard, CloseOutcome::Aborted);
     other.join().unwrap();
-    for woken in &wakers {
-        assert!(woken.1.load(Ordering::SeqCst));
+    for waker in &wakers {
+        assert!(waker.woken.load(Ordering::SeqCst));
     }
 }
 
