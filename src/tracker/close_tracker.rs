@@ -79,8 +79,8 @@ impl CloseTracker {
     /// has failed, on the thread that does so. The connection is still counted as open meanwhile:
     /// when [`wait`](Self::wait) or [`Drain::finish`] is ready, the callback has returned for each
     /// connection that ended. With the feature `tracing`, it runs inside the span that was current
-    /// when the stream was made (its handshake began) or, if there was none, when it was tracked:
-    /// what it logs has the fields of that span.
+    /// when the stream was made or tracked (for a handshake that failed: when it began), so what it
+    /// logs has the fields of that span.
     ///
     /// It runs in a destructor and must not block. It holds no lock of the tracker, and may call
     /// any of its methods.
@@ -198,7 +198,11 @@ impl CloseTracker {
     /// For tasks that can say goodbye in their own protocol: a WebSocket sends its Close frame, a
     /// stream of events its last one, an HTTP/2 server GOAWAY. Ready at once if a drain has already
     /// begun, also in tasks that start after it. The future owns what it needs, so it can be moved
-    /// into a task or given to a framework as its shutdown signal, and its clones are independent.
+    /// into a task, and its clones are independent.
+    ///
+    /// Given to a framework as its shutdown signal (`axum::serve(..)
+    /// .with_graceful_shutdown(tracker.draining())`), it makes sure that the drain begins before
+    /// the framework stops.
     ///
     /// # Cancel safety
     ///

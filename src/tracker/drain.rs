@@ -111,9 +111,10 @@ pub struct DrainReport {
     pub open_before: usize,
     /// Number of connections that were open at the deadline of this drain, and were aborted.
     ///
-    /// Of these, [`closed.aborted`](CloseStats::aborted) were dropped in time to be counted, and
-    /// the others are [`still_open`](Self::still_open). Another drain of the same tracker counts
-    /// for itself what it aborts.
+    /// Those whose owners saw it are in [`closed.aborted`](CloseStats::aborted), those whose owners
+    /// closed or dropped them at the same moment are in [`closed`](Self::closed) by how they ended,
+    /// and the others are [`still_open`](Self::still_open). Another drain of the same tracker counts
+    /// for itself what was open at its own deadline.
     pub aborted: usize,
     /// How connections ended since the drain began.
     pub closed: CloseStats,

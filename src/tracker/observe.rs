@@ -39,10 +39,16 @@ impl CloseSpan {
     /// [`Default`] is for a call: its event is emitted in the span of the task that closes.
     pub(crate) fn of_connection() -> Self {
         let mut this = Self::default();
-        if traces() {
-            this.observe_connection();
-        }
+        this.on_span_known();
         this
+    }
+
+    /// The user may be in the span of the connection now: a handshake is often begun by an accept
+    /// loop and polled in a task that has a span of its own. The last one that there was counts.
+    pub(crate) fn on_span_known(&mut self) {
+        if self.0.is_some() || traces() {
+            self.observe_connection();
+        }
     }
 
     /// Observes although neither tracing nor metrics listen: a tracker wants a report.
@@ -50,8 +56,11 @@ impl CloseSpan {
         #[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
         let observed = self.0.get_or_insert_default();
         #[cfg(feature = "tracing")]
-        if (observed.span.as_ref()).is_none_or(tracing::Span::is_disabled) {
-            observed.span = Some(tracing::Span::current());
+        {
+            let current = tracing::Span::current();
+            if !current.is_disabled() {
+                observed.span = Some(current);
+            }
         }
     }
 

@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+#[cfg(all(test, not(shuttle)))]
+mod tests;
+
 /// What is known of the end of one connection, from its handshake on.
 ///
 /// Owned by whoever owns the connection, and dropped with it. Its methods fall into three kinds:
@@ -46,7 +49,8 @@ pub struct CloseRecord {
 }
 
 impl CloseRecord {
-    /// Creates a new record. The span that is current now is that of the connection.
+    /// Creates a new record. The span that is current now is that of the connection, unless
+    /// [`on_established`](Self::on_established) is called in another one.
     pub(crate) fn new(role: Role) -> Self {
         Self {
             role,
@@ -105,9 +109,10 @@ impl CloseRecord {
         !std::mem::replace(&mut self.aborted, true)
     }
 
-    /// The handshake has finished.
+    /// The handshake has finished. The span that is current now is that of the connection.
     pub(crate) fn on_established(&mut self, resumed: bool) {
         self.resumed = resumed;
+        self.span.on_span_known();
         if let (Some(sessions), true) = (&self.sessions, resumed) {
             sessions.on_event(Event::Resumed);
         }
@@ -130,8 +135,8 @@ impl CloseRecord {
     /// Call it as soon as it is known, and before [`on_local_closed`](Self::on_local_closed) if
     /// that came later: the order is what tells who closed first.
     pub(crate) fn on_peer_closed(&mut self, how: PeerClose) {
-        // A `close_notify` is authenticated, and the last word of a peer: a reset that follows
-        // takes nothing back. Everything else may be followed by more.
+        // A `close_notify` is authenticated and nothing follows it, so a reset afterwards changes
+        // nothing. Everything else may be followed by more.
         if self.peer != Some(how) && self.peer != Some(PeerClose::CloseNotify) {
             self.peer = Some(how);
             self.peer_after_local = self.local_closed;

@@ -244,33 +244,6 @@ mod alone {
     }
 
     #[test]
-    fn nothing_is_formatted_or_timed_while_nobody_listens() {
-        use crate::tracker::record::CloseRecord;
-
-        struct Untouched;
-
-        impl std::fmt::Display for Untouched {
-            fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                panic!("formatted")
-            }
-        }
-
-        for tracked in [false, true] {
-            let mut record = CloseRecord::new(Role::Server);
-            if tracked {
-                // It counts, and nobody has asked it for reports.
-                record.track(&CloseTracker::new());
-            }
-            record.on_close_started();
-            record.on_io_failed(&Untouched);
-            record.on_tls_failed(&Untouched);
-            record.on_close_finished(Some(&Untouched));
-            let debug = format!("{record:?}");
-            assert!(debug.contains("CloseSpan(None)"), "{debug}");
-        }
-    }
-
-    #[test]
     fn a_task_that_has_stopped_waiting_is_forgotten() {
         use crate::tracker::wait_list::{Ticket, WaitList};
 

@@ -269,22 +269,6 @@ async fn a_peer_that_closes_its_socket_over_our_alert_counts_as_reset_after_clos
     }
 }
 
-#[tokio::test]
-async fn a_reset_after_the_peers_close_notify_takes_nothing_back() {
-    for case in CASES {
-        let tracker = CloseTracker::new();
-        let mut rig = Rig::new(case).map(GracefulStream::new);
-        rig.stream.track(&tracker);
-        assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
-        rig.peer_closes();
-        assert_eq!(rig.stream.read(&mut [0; 1]).await.unwrap(), 0);
-        rig.wire.at_end(Step::Fail(io::ErrorKind::ConnectionReset));
-        let _ = rig.stream.read(&mut [0; 1]).await;
-        drop(rig);
-        assert_eq!(tracker.stats().clean, 1, "{case:?}");
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn f09_a_connection_counts_from_its_handshake_on() {
     for case in CASES {

@@ -1,7 +1,11 @@
 //! The features `tracing` and `metrics`: one event and one count for each close.
 #![cfg(all(feature = "tracing", feature = "metrics"))]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod recorder;
+mod spans;
 
 use std::{
     io::{self, Write},
@@ -9,10 +13,6 @@ use std::{
     time::Duration,
 };
 
-use metrics::{
-    Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
-    SharedString, Unit,
-};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use support::{CASES, Case, Rig, Role, Step};
 use tokio::{
@@ -21,9 +21,7 @@ use tokio::{
     time::sleep,
 };
 use tokio_rustls::{TlsConnector, TlsStream, rustls::pki_types::ServerName};
-use tokio_tls_shutdown::{
-    CloseTracker, GracefulAcceptor, GracefulStream, ShutdownExt, tokio_rustls,
-};
+use tokio_tls_shutdown::{GracefulAcceptor, GracefulStream, ShutdownExt, tokio_rustls};
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -271,78 +269,6 @@ fn a_handler_that_crashes_is_told_in_one_line() {
     }
 }
 
-/// As a server does for each connection that it has accepted.
-fn connection() -> tracing::Span {
-    tracing::info_span!("connection", peer.addr = "192.0.2.7:443")
-}
-
-#[test]
-fn the_event_is_in_the_span_of_the_connection_wherever_the_stream_is_dropped() {
-    for case in CASES {
-        let seen = observe(async {
-            let (ours, _theirs) = case.duplex(4096).await;
-            let ours = connection().in_scope(|| GracefulStream::new(ours));
-            let elsewhere = tracing::info_span!("elsewhere", peer.addr = "nobody");
-            elsewhere.in_scope(|| drop(ours));
-        });
-        assert_eq!(seen.log.len(), 1);
-        let span = r#"connection{peer.addr="192.0.2.7:443"}: tokio_tls_shutdown: "#;
-        assert!(seen.log[0].contains(span), "{:?}", seen.log);
-        assert!(!seen.log[0].contains("nobody"), "{:?}", seen.log);
-    }
-}
-
-#[test]
-fn a_handshake_has_the_span_in_which_it_began() {
-    for case in CASES {
-        let seen = observe(async {
-            let acceptor = GracefulAcceptor::new(Arc::new(case.server_config()));
-            let (ours, theirs) = duplex(4096);
-            let accept = connection().in_scope(|| acceptor.accept(ours));
-            drop(theirs);
-            accept.await.unwrap_err();
-        });
-        assert!(seen.log[0].contains("192.0.2.7:443"), "{:?}", seen.log);
-    }
-}
-
-#[test]
-fn what_a_callback_logs_is_in_the_span_of_the_connection() {
-    for case in CASES {
-        let seen = observe(async {
-            let tracker = CloseTracker::with_on_close(|report| {
-                tracing::warn!(target: "tokio_tls_shutdown::test", "seen by a callback: {report}");
-            });
-            let (ours, _theirs) = case.duplex(4096).await;
-            let mut ours = GracefulStream::new(ours);
-            connection().in_scope(|| ours.track(&tracker));
-            drop(ours);
-        });
-        let line = seen
-            .log
-            .iter()
-            .find(|line| line.contains("seen by a callback"));
-        let line = line.unwrap();
-        assert!(line.contains("dropped"), "{line}");
-        assert!(line.contains("192.0.2.7:443"), "{line}");
-
-        let seen = observe(async {
-            let tracker = CloseTracker::with_on_close(|report| {
-                tracing::warn!(target: "tokio_tls_shutdown::test", "seen by a callback: {report}");
-            });
-            let acceptor = GracefulAcceptor::new(Arc::new(case.server_config()));
-            let acceptor = acceptor.with_tracker(&tracker);
-            let (ours, _theirs) = duplex(4096);
-            drop(connection().in_scope(|| acceptor.accept(ours)));
-        });
-        let line = seen
-            .log
-            .iter()
-            .find(|line| line.contains("seen by a callback"));
-        assert!(line.unwrap().contains("192.0.2.7:443"), "{:?}", seen.log);
-    }
-}
-
 #[test]
 fn a_reset_after_our_close_notify_has_a_series_of_its_own() {
     for case in CASES {
@@ -367,59 +293,5 @@ fn a_reset_after_our_close_notify_has_a_series_of_its_own() {
             let series = format!("role={} outcome={outcome}", role(case));
             assert_eq!(seen.counts, [(series, 1)], "{case:?}");
         }
-    }
-}
-
-/// Counts what it is given, and has no size: as the recorder that stands for none.
-struct Unsized;
-
-static SECONDS: Mutex<Vec<f64>> = Mutex::new(Vec::new());
-
-impl Recorder for Unsized {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(Arc::new(Self))
-    }
-
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
-    }
-
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::from_arc(Arc::new(Self))
-    }
-}
-
-impl CounterFn for Unsized {
-    fn increment(&self, _: u64) {}
-    fn absolute(&self, _: u64) {}
-}
-
-impl HistogramFn for Unsized {
-    fn record(&self, value: f64) {
-        SECONDS.lock().unwrap().push(value);
-    }
-}
-
-#[test]
-fn any_recorder_is_told_how_long_a_close_took() {
-    for case in CASES {
-        let runtime = Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        metrics::with_local_recorder(&Unsized, || {
-            runtime.block_on(async {
-                let (mut ours, theirs) = case.duplex(4096).await;
-                let (closed, ()) =
-                    tokio::join!(ours.shutdown_bidirectional(), answer_after_a_second(theirs));
-                assert!(closed.unwrap().is_clean());
-            });
-        });
-        assert_eq!(std::mem::take(&mut *SECONDS.lock().unwrap()), [1.0]);
     }
 }
