@@ -84,7 +84,7 @@ impl<'a, S: Session> Call<'a, S> {
         if let (Err(e), Some(account)) = (&result, this.stream.account()) {
             record_close_failure(account, e);
         }
-        if observe::WANTED && this.stream.account().is_none() {
+        if this.span.is_observed() {
             this.span.stop();
             if let Err(e) = &result {
                 this.span.record_error(e);

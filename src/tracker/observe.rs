@@ -66,7 +66,7 @@ impl CloseSpan {
 
     /// A step of the close begins.
     pub(crate) fn start(&mut self) {
-        if self.0.is_none() && (traces() || measures()) {
+        if self.0.is_none() && listens() {
             self.0 = Some(Box::default());
         }
         if let Some(observed) = &mut self.0 {
@@ -110,9 +110,22 @@ impl CloseSpan {
         work()
     }
 
+    /// Returns `true` if somebody listened when the close began. A call need not ask again at its
+    /// end; the record of a connection, which may live for days, does.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Emits the event, and counts the close.
-    #[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
     pub(crate) fn emit(&self, role: Role, outcome: CloseOutcome, discarded: u64) {
+        if self.is_observed() || listens() {
+            self.emit_observed(role, outcome, discarded);
+        }
+    }
+
+    #[inline(never)]
+    #[cfg_attr(not(feature = "tracing"), allow(unused_variables))]
+    fn emit_observed(&self, role: Role, outcome: CloseOutcome, discarded: u64) {
         #[cfg(feature = "tracing")]
         if traces() {
             // Entered, and not named as its parent: filters look at what is entered.
@@ -131,6 +144,12 @@ impl CloseSpan {
         #[cfg(feature = "metrics")]
         recorder::count(role, outcome, self.took());
     }
+}
+
+/// Returns `true` if somebody may want to know of a close.
+#[inline]
+fn listens() -> bool {
+    traces() || measures()
 }
 
 /// Returns `true` if somebody may listen to the event. A level is one load where nobody does.
