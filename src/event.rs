@@ -1,17 +1,20 @@
-//! What happens to a connection, for those who are told of it: its sessions and its tracker.
+//! What happens to a connection, for those that are told of it: its sessions and its tracker.
 
 use std::fmt;
 
 /// Which side of the connection we are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// We opened the connection.
     Client,
+    /// We accepted the connection.
     Server,
 }
 
-#[cfg(any(feature = "tracing", feature = "metrics"))]
 impl Role {
-    pub(crate) fn name(self) -> &'static str {
+    /// Returns `"client"` or `"server"`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Client => "client",
             Self::Server => "server",
@@ -19,10 +22,19 @@ impl Role {
     }
 }
 
-/// How a connection has ended for its sessions.
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How a connection ended for its sessions.
+///
+/// Coarser than [`CloseOutcome`](crate::CloseOutcome), which is for people: whether a session may
+/// be resumed depends on these three alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SessionOutcome {
-    /// We have closed it.
+    /// We closed it.
     Closed,
     /// A fatal alert was sent or received, or a bad record arrived.
     Failed,

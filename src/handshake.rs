@@ -167,7 +167,7 @@ where
             Poll::Pending => {
                 let record = this.record.as_mut();
                 if record.is_some_and(|record| record.poll_aborted(cx, Side::Write)) {
-                    Err(HandshakeError::Stopped)
+                    Err(HandshakeError::Aborted)
                 } else if this.deadline.as_mut().poll_elapsed(cx).is_ready() {
                     Err(HandshakeError::TimedOut)
                 } else {
@@ -200,9 +200,10 @@ where
 
 /// Writes down that the handshake has failed.
 fn on_failed(record: &mut CloseRecord, error: &HandshakeError) {
+    record.on_io_failed(error);
     match error {
         HandshakeError::TimedOut => record.on_peer_closed(PeerClose::TimedOut),
-        HandshakeError::Stopped => {
+        HandshakeError::Aborted => {
             record.abort();
         }
         HandshakeError::Tls(_) => record.on_tls_failed(error),
@@ -210,7 +211,7 @@ fn on_failed(record: &mut CloseRecord, error: &HandshakeError) {
         HandshakeError::Io(e) => match end_of_transport(e) {
             Some(Received::Eof) => record.on_peer_closed(PeerClose::Eof),
             Some(_) => record.on_peer_closed(PeerClose::Reset),
-            None => record.on_io_failed(error),
+            None => {}
         },
     }
 }
@@ -232,9 +233,8 @@ fn on_failed(record: &mut CloseRecord, error: &HandshakeError) {
 pub enum HandshakeError {
     /// It was not finished before the deadline.
     TimedOut,
-    /// The tracker that its connection belongs to was
-    /// [drained](crate::CloseTracker::drain).
-    Stopped,
+    /// The deadline of a [drain](crate::CloseTracker::drain) of its tracker passed.
+    Aborted,
     /// The two sides cannot speak TLS with each other: no common version, a certificate that one
     /// of them refuses, something that is not TLS.
     Tls(TlsError),
@@ -255,7 +255,7 @@ impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("the TLS handshake was not finished before the deadline"),
-            Self::Stopped => f.write_str("the TLS handshake was stopped by a drain"),
+            Self::Aborted => f.write_str("handshake aborted: CloseTracker drain deadline passed"),
             Self::Tls(e) => write!(f, "the TLS handshake failed: {e}"),
             Self::Io(e) => write!(f, "the transport failed during the TLS handshake: {e}"),
         }
@@ -265,7 +265,7 @@ impl fmt::Display for HandshakeError {
 impl Error for HandshakeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::TimedOut | Self::Stopped => None,
+            Self::TimedOut | Self::Aborted => None,
             Self::Tls(e) => e.source(),
             Self::Io(e) => e.source(),
         }
@@ -276,7 +276,7 @@ impl From<HandshakeError> for io::Error {
     fn from(error: HandshakeError) -> Self {
         let kind = match &error {
             HandshakeError::TimedOut => io::ErrorKind::TimedOut,
-            HandshakeError::Stopped => io::ErrorKind::ConnectionAborted,
+            HandshakeError::Aborted => io::ErrorKind::ConnectionAborted,
             HandshakeError::Tls(_) => io::ErrorKind::InvalidData,
             HandshakeError::Io(e) => e.kind(),
         };

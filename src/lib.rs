@@ -73,24 +73,28 @@
 //! `ClientSessions::in_memory`, `tracing` and `metrics` tell of each close, and each of the
 //! [`integrations`] has its own. No feature is on by default.
 //!
-//! # Telling of each close
+//! # Tracing and metrics
 //!
-//! With the feature `tracing`, each connection that ends is one event at debug, "TLS connection
-//! closed", and never more than that for what a peer did:
+//! With the feature `tracing`, each connection that ends emits one event at level debug with the
+//! target `tokio_tls_shutdown` and the message "TLS connection closed"; nothing that a peer does
+//! emits more or a higher level. The event is emitted inside the span that was current when the
+//! stream was made, so a span around the handshake that has the peer's address puts it on the event.
 //!
-//! | field | what it says |
+//! | field | meaning |
 //! |---|---|
 //! | `role` | `client` or `server` |
-//! | `outcome` | the name of a field of [`CloseStats`] |
-//! | `discarded` | bytes of application data that were thrown away |
+//! | `outcome` | [`CloseOutcome::as_str`], the name of a field of [`CloseStats`] |
+//! | `discarded` | bytes of application data that were discarded while closing |
 //! | `took` | how long the close took, if there was one |
-//! | `error` | what failed first, if anything did |
+//! | `error` | the first error, if there was one |
 //!
 //! With the feature `metrics`, the counter `tls_closes_total` and the histogram
 //! `tls_close_seconds` have `role` and `outcome` as labels.
 //!
-//! A [`GracefulStream`] tells once, when it is dropped, and so does a handshake that fails. A plain
-//! stream has nowhere to remember: there each call tells.
+//! A [`GracefulStream`] emits one event when it is dropped; a failed handshake emits one too. A
+//! plain `TlsStream` keeps no close state, so each shutdown call emits an event, in the span that
+//! is current when it ends. For a callback without any feature, see
+//! [`CloseTracker::with_on_close`].
 //!
 //! [SSL_shutdown(3)]: https://docs.openssl.org/master/man3/SSL_shutdown/
 
@@ -112,14 +116,13 @@ pub mod resumption;
 mod shutdown_ext;
 mod state;
 mod stream;
-#[cfg(feature = "session-cache")]
 mod sync;
 mod tracker;
 
 pub use backend::PlainStream;
-pub use close::progress::CloseProgress;
 pub use closed::Closed;
 pub use error::{ShutdownError, TlsError, is_missing_close_notify};
+pub use event::Role;
 pub use handshake::{
     HandshakeError,
     acceptor::{Accept, GracefulAcceptor},
@@ -127,12 +130,14 @@ pub use handshake::{
 };
 pub use policy::ClosePolicy;
 pub use shutdown_ext::{
-    ShutdownExt, close_notify::CloseNotify, peer_closed::WaitPeerClosed,
-    shutdown_bidirectional::ShutdownBidirectional,
+    ShutdownExt, close_notify::CloseNotify, close_progress::CloseProgress,
+    peer_closed::WaitPeerClosed, shutdown_bidirectional::ShutdownBidirectional,
 };
 pub use state::{PeerClose, PeerStatus, ShutdownState};
 pub use stream::{
     GracefulStream, close_notify_with::CloseNotifyWith, close_on_drop::CloseOnDrop,
     into_transport::IntoTransportError, record_aligned::RecordAligned,
 };
-pub use tracker::{CloseStats, CloseTracker, DrainReport};
+pub use tracker::{
+    CloseOutcome, CloseReport, CloseStats, CloseTracker, Drain, DrainReport, Draining,
+};

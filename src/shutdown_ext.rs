@@ -1,20 +1,22 @@
 //! `ShutdownExt`: the calls, their `poll_` variants, and their futures.
 
 pub(crate) mod close_notify;
+pub(crate) mod close_progress;
 pub(crate) mod peer_closed;
 pub(crate) mod shutdown_bidirectional;
+pub(crate) mod timed;
 
 use std::task::{Context, Poll};
 
 use self::{
-    close_notify::CloseNotify, peer_closed::WaitPeerClosed,
+    close_notify::CloseNotify, close_progress::CloseProgress, peer_closed::WaitPeerClosed,
     shutdown_bidirectional::ShutdownBidirectional,
 };
 use crate::{
     backend::PlainStream,
     close::{
         machine::{Done, Goal},
-        progress::CloseProgress,
+        progress::Progress,
     },
     closed::Closed,
     error::ShutdownError,
@@ -263,7 +265,7 @@ pub trait ShutdownExt: sealed::Sealed {
 }
 
 /// What [`peer_closed`](ShutdownExt::peer_closed) returns for `done`.
-pub(crate) fn peer_status(done: Done, progress: &CloseProgress) -> PeerStatus {
+pub(crate) fn peer_status(done: Done, progress: &Progress) -> PeerStatus {
     match done {
         Done::Readable => PeerStatus::Readable,
         // It is reached by nothing else than a peer that has closed.
@@ -291,7 +293,7 @@ impl<B: PlainStream> ShutdownExt for B {
         progress: &mut CloseProgress,
     ) -> Poll<Result<Closed, ShutdownError>> {
         let poll = progress.poll(cx, self, Goal::Bidirectional);
-        poll.map_ok(|_| progress.closed(self))
+        poll.map_ok(|_| progress.inner.closed(self))
     }
 
     fn poll_peer_closed(
@@ -300,7 +302,7 @@ impl<B: PlainStream> ShutdownExt for B {
         progress: &mut CloseProgress,
     ) -> Poll<Result<PeerStatus, ShutdownError>> {
         let poll = progress.poll(cx, self, Goal::PeerClosed);
-        poll.map_ok(|done| peer_status(done, progress))
+        poll.map_ok(|done| peer_status(done, &progress.inner))
     }
 
     fn received_close_notify(&mut self) -> bool {

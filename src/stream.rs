@@ -8,6 +8,7 @@
 pub(crate) mod close_notify_with;
 pub(crate) mod close_on_drop;
 mod close_unused;
+mod closing;
 mod framing;
 mod handle;
 pub(crate) mod into_transport;
@@ -17,29 +18,21 @@ mod parts;
 pub(crate) mod record_aligned;
 mod wrapped;
 
-use std::{
-    io as std_io,
-    task::{Context, Poll, Waker},
-};
+use std::io::ErrorKind;
 
 use self::{
-    close_notify_with::CloseNotifyWith,
     close_unused::CloseUnused,
     linger::{Bounds, Linger},
     wrapped::Wrapped,
 };
 use crate::{
     backend::{Alert, PlainStream},
-    close::{
-        machine::{Done, Goal},
-        progress::{CloseProgress, CloseState},
-    },
+    close::progress::CloseState,
     closed::Closed,
-    error::ShutdownError,
     policy::ClosePolicy,
-    shutdown_ext::{ShutdownExt, peer_status, sealed},
-    state::{PeerClose, PeerStatus, ShutdownState},
-    tracker::{CloseTracker, Side, observe, record::CloseRecord},
+    shutdown_ext::ShutdownExt,
+    state::{PeerClose, ShutdownState},
+    tracker::{CloseTracker, observe, record::CloseRecord},
 };
 
 /// Wraps a TLS stream and tracks its close. A drop-in replacement for the wrapped stream.
@@ -111,7 +104,7 @@ pub struct GracefulStream<S> {
     quiet_policy: bool,
     step: ShutdownStep,
     /// Why `shutdown()` could not close our side.
-    failure: Option<std_io::ErrorKind>,
+    failure: Option<ErrorKind>,
     outcome: Option<Closed>,
     extras: Option<Box<Extras<S>>>,
 }
@@ -362,165 +355,5 @@ impl<S: PlainStream> GracefulStream<S> {
         record
             .get_or_insert_with(|| CloseRecord::new(role))
             .track(tracker);
-    }
-
-    /// Sends `data` and our `close_notify` behind it, in one write of the transport where it takes
-    /// them.
-    ///
-    /// tokio-rustls writes to the transport within each write, so `write_all` and a close are two
-    /// small writes. If the peer answers only after both, a TCP socket without `TCP_NODELAY` takes
-    /// 41 ms for that (Nagle's algorithm and delayed acknowledgements); this takes one round trip,
-    /// unless something that was written before is not acknowledged yet.
-    /// [`shutdown_bidirectional`](ShutdownExt::shutdown_bidirectional) may follow.
-    ///
-    /// `data` is encrypted as a whole, so keep it to what fits into memory twice. Everything else is
-    /// as for [`close_notify`](ShutdownExt::close_notify).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe. If the future is dropped, either all of `data` is queued or nothing of it; call
-    /// again with the same data to continue. `data` of a later call are not sent if those of an
-    /// earlier one were queued.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`close_notify`](ShutdownExt::close_notify), and [`ShutdownError::Tls`] if the keys
-    /// of a TLS 1.2 session are used up before all of `data` is encrypted. With
-    /// [quiet shutdown](Self::set_quiet_shutdown), [`ShutdownError::Send`] of kind `InvalidInput`
-    /// unless `data` is empty.
-    ///
-    /// ```
-    /// # use tokio_tls_shutdown::{GracefulStream, ShutdownError, ShutdownExt};
-    /// # use tokio_tls_shutdown::tokio_rustls::client::TlsStream;
-    /// # async fn f(tls: TlsStream<tokio::net::TcpStream>) -> Result<(), ShutdownError> {
-    /// let mut tls = GracefulStream::new(tls);
-    /// tls.close_notify_with(b"QUIT\r\n").await?;
-    /// tls.shutdown_bidirectional().await?.require_clean()?;
-    /// # Ok(()) }
-    /// ```
-    pub fn close_notify_with<'a>(&'a mut self, data: &'a [u8]) -> CloseNotifyWith<'a, S> {
-        CloseNotifyWith::new(self, data)
-    }
-
-    /// Polls for [`close_notify_with`](Self::close_notify_with), without a deadline. `data` must be
-    /// the same until it returns `Ready`.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`close_notify_with`](Self::close_notify_with).
-    pub fn poll_close_notify_with(
-        &mut self,
-        cx: &mut Context<'_>,
-        data: &[u8],
-        progress: &mut CloseProgress,
-    ) -> Poll<Result<ShutdownState, ShutdownError>> {
-        let poll = self.poll_close(cx, progress, Goal::Notify, data);
-        poll.map_ok(|_| self.state.exchange.state())
-    }
-
-    /// Polls a close, and writes down what has happened.
-    #[inline]
-    fn poll_close(
-        &mut self,
-        cx: &mut Context<'_>,
-        progress: &mut CloseProgress,
-        goal: Goal,
-        last: &[u8],
-    ) -> Poll<Result<Done, ShutdownError>> {
-        if self.quiet && goal != Goal::PeerClosed && self.state.alert.alert == Alert::Unqueued {
-            if !last.is_empty() {
-                return Poll::Ready(Err(ShutdownError::Send(std_io::Error::new(
-                    std_io::ErrorKind::InvalidInput,
-                    "quiet shutdown sends no last data",
-                ))));
-            }
-            self.assume(ShutdownState::COMPLETE);
-        }
-        let Some(record) = self.extras.as_mut().and_then(|e| e.record.as_mut()) else {
-            return progress.poll_with(cx, &mut *self.stream, goal, last, &mut self.state);
-        };
-        let discarded = progress.bytes_discarded();
-        let mut poll = progress.poll_with(cx, &mut *self.stream, goal, last, &mut self.state);
-        if poll.is_pending() && record.poll_aborted(cx, Side::Write) {
-            if goal == Goal::PeerClosed {
-                return Poll::Ready(Err(ShutdownError::Receive(io::aborted())));
-            }
-            progress.expire();
-            poll = progress.poll_with(cx, &mut *self.stream, goal, last, &mut self.state);
-        }
-        record.on_discarded(progress.bytes_discarded() - discarded);
-        if goal != Goal::PeerClosed {
-            record.on_close_started();
-        }
-        if self.state.exchange.is_local_closed() {
-            record.on_local_closed();
-        }
-        if let Some(how) = self.state.exchange.peer() {
-            record.on_peer_closed(how);
-        }
-        match &poll {
-            Poll::Ready(Err(e)) if e.is_tls_failure() => {
-                record.on_tls_failed(e);
-                record.on_close_finished(Some(e));
-            }
-            Poll::Ready(Err(e)) => record.on_close_finished(Some(e)),
-            Poll::Ready(Ok(_)) if goal != Goal::PeerClosed => record.on_close_finished(None),
-            Poll::Ready(Ok(_)) | Poll::Pending => {}
-        }
-        poll
-    }
-
-    /// Returns how a bidirectional close has ended, and remembers it.
-    fn closed(&mut self, progress: &CloseProgress) -> Closed {
-        let closed = progress.closed(&mut *self.stream);
-        self.outcome = Some(closed);
-        if let Some(record) = self.record() {
-            record.on_peer_closed(closed.peer());
-        }
-        closed
-    }
-
-    /// Tries to send our `close_notify` without waiting, for someone who is not waited for.
-    fn try_close(&mut self) {
-        let mut cx = Context::from_waker(Waker::noop());
-        // Whatever it comes to: there is no one to tell.
-        let _ = self.poll_close(&mut cx, &mut CloseProgress::new(), Goal::Notify, &[]);
-    }
-}
-
-impl<S: PlainStream> sealed::Sealed for GracefulStream<S> {}
-
-impl<S: PlainStream> ShutdownExt for GracefulStream<S> {
-    #[inline]
-    fn poll_close_notify(
-        &mut self,
-        cx: &mut Context<'_>,
-        progress: &mut CloseProgress,
-    ) -> Poll<Result<ShutdownState, ShutdownError>> {
-        self.poll_close_notify_with(cx, &[], progress)
-    }
-
-    #[inline]
-    fn poll_shutdown_bidirectional(
-        &mut self,
-        cx: &mut Context<'_>,
-        progress: &mut CloseProgress,
-    ) -> Poll<Result<Closed, ShutdownError>> {
-        let poll = self.poll_close(cx, progress, Goal::Bidirectional, &[]);
-        poll.map_ok(|_| self.closed(progress))
-    }
-
-    fn poll_peer_closed(
-        &mut self,
-        cx: &mut Context<'_>,
-        progress: &mut CloseProgress,
-    ) -> Poll<Result<PeerStatus, ShutdownError>> {
-        let poll = self.poll_close(cx, progress, Goal::PeerClosed, &[]);
-        poll.map_ok(|done| peer_status(done, progress))
-    }
-
-    fn received_close_notify(&mut self) -> bool {
-        let status = self.stream.status(&self.state.alert);
-        status.is_ok_and(|status| status.peer_closed)
     }
 }

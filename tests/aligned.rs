@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{
-    CloseTracker, Closed, GracefulStream, PeerClose, RecordAligned, ShutdownError, ShutdownExt,
-    ShutdownState, tokio_rustls,
+    ClosePolicy, CloseTracker, Closed, GracefulStream, PeerClose, RecordAligned, ShutdownError,
+    ShutdownExt, ShutdownState, tokio_rustls,
 };
 
 type Aligned = RecordAligned<Scripted>;
@@ -337,6 +337,110 @@ fn d06_into_transport_is_refused_before_both_have_closed_and_the_stream_goes_on(
         ));
         rig.assert_wrote_and_closed(b"answer");
         assert_live(&rig.wire, rig.stream.into_transport().unwrap(), GLUED);
+    }
+}
+
+/// What makes a state that was not exchanged.
+type Assume = fn(&mut Tls);
+
+#[test]
+fn g19_into_transport_is_refused_where_the_alerts_only_count_as_exchanged() {
+    let assumed: [(&str, Assume); 5] = [
+        ("quiet shutdown", |tls| {
+            tls.set_quiet_shutdown(true);
+            let state = assert_ready_ok!(spawn(tls.close_notify()).poll());
+            assert_eq!(state, ShutdownState::COMPLETE);
+        }),
+        ("a quiet bidirectional close", |tls| {
+            tls.set_quiet_shutdown(true);
+            let _ = assert_ready_ok!(spawn(tls.shutdown_bidirectional()).poll());
+        }),
+        ("set_state", |tls| tls.set_state(ShutdownState::COMPLETE)),
+        ("set_state of the peer's", |tls| {
+            tls.set_state(ShutdownState::RECEIVED);
+            let _ = assert_ready_ok!(spawn(tls.shutdown_bidirectional()).poll());
+        }),
+        ("a policy of quiet", |tls| {
+            tls.set_policy(ClosePolicy::Quiet);
+            assert_ready_ok!(spawn(tls.shutdown()).poll());
+            tls.set_state(ShutdownState::RECEIVED);
+        }),
+    ];
+    for case in CASES {
+        for (what, assume) in assumed {
+            // A record that was written, and one of which a part was written.
+            for taken in [usize::MAX, 7] {
+                let mut rig = rig(case);
+                rig.wire.set_room(taken);
+                assert_ready_ok!(spawn(rig.stream.write_all(b"important")).poll());
+                if taken == 7 && what.contains("policy") || what.contains("peer's") {
+                    rig.wire.unblock_writes();
+                }
+                assume(&mut rig.stream);
+                assert_eq!(rig.stream.state(), ShutdownState::COMPLETE, "{what}");
+                let mut tls = refused(rig.stream, ShutdownState::COMPLETE);
+                // The stream is as it was.
+                assert_eq!(tls.state(), ShutdownState::COMPLETE);
+            }
+        }
+    }
+}
+
+#[test]
+fn g19_into_transport_is_refused_behind_a_fin_of_ours() {
+    for case in CASES {
+        for policy in [ClosePolicy::Notify, ClosePolicy::linger()] {
+            for closed_before in [false, true] {
+                let mut rig = rig(case);
+                rig.stream.set_policy(policy);
+                rig.peer_closes();
+                if closed_before {
+                    assert_clean(assert_ready_ok!(
+                        spawn(rig.stream.shutdown_bidirectional()).poll()
+                    ));
+                }
+                assert_ready_ok!(spawn(rig.stream.shutdown()).poll());
+                assert_clean(assert_ready_ok!(
+                    spawn(rig.stream.shutdown_bidirectional()).poll()
+                ));
+                assert_eq!(rig.stream.state(), ShutdownState::COMPLETE);
+                refused(rig.stream, ShutdownState::COMPLETE);
+            }
+        }
+    }
+}
+
+#[test]
+fn g19_into_transport_is_refused_while_application_data_are_unread() {
+    for case in CASES {
+        for len in [2, 100, 16_384, 17_884, 40_000] {
+            let mut rig = rig(case);
+            rig.peer.write(&vec![7; len]);
+            let bytes = rig.close_notify_and(GLUED);
+            rig.wire.feed(&bytes);
+            assert_ready_ok!(spawn(rig.stream.read_exact(&mut [0; 1])).poll());
+            let state = assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+            rig.wire.take_outbound();
+            let mut tls = refused(rig.stream, state);
+            let mut rest = Vec::new();
+            assert_ready_ok!(spawn(tls.read_to_end(&mut rest)).poll());
+            assert_eq!(rest.len(), len - 1, "none of them is lost");
+            assert_eq!(tls.state(), ShutdownState::COMPLETE);
+            assert_live(&rig.wire, tls.into_transport().unwrap(), GLUED);
+        }
+    }
+}
+
+#[test]
+fn g19_an_undeliverable_alert_of_ours_is_not_exchanged() {
+    for case in CASES {
+        let mut rig = rig(case);
+        rig.peer_closes();
+        rig.wire.every_write(Step::Fail(ErrorKind::BrokenPipe));
+        assert_clean(assert_ready_ok!(
+            spawn(rig.stream.shutdown_bidirectional()).poll()
+        ));
+        refused(rig.stream, ShutdownState::RECEIVED);
     }
 }
 

@@ -112,14 +112,18 @@ pub(crate) fn print(report: &DrainReport) {
     for (how, count) in [
         ("open when the drain began", report.open_before as u64),
         ("close_notify from both", closed.clean),
-        ("close_notify from us alone", closed.sent),
+        ("close_notify from us alone", closed.one_way),
         ("FIN without close_notify", closed.eof),
-        ("reset", closed.reset),
+        ("reset before our close_notify", closed.reset),
+        (
+            "reset after our close_notify",
+            closed.reset_after_close_notify,
+        ),
         ("timed out", closed.timed_out),
         ("more than the discard limit", closed.discard_limit),
         ("failed", closed.failed),
         ("dropped without a close", closed.dropped),
-        ("ended at the deadline", closed.ended),
+        ("aborted at the deadline", closed.aborted),
         ("still open", report.still_open as u64),
     ] {
         table.add_row([how.to_owned(), count.to_string()]);

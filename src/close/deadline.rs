@@ -1,9 +1,9 @@
-//! `Deadline`: costs nothing until something blocks. `Timed`: a call that has one.
+//! `Deadline`: costs nothing until something blocks.
 
 use std::{
     future::Future,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -12,15 +12,6 @@ use tokio::{
     task::unconstrained,
     time::{Instant, Sleep, sleep},
 };
-
-use super::progress::CloseProgress;
-use crate::error::ShutdownError;
-
-/// How long a call may take, unless it is set.
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
-
-/// How often a call with a deadline of zero gives way: 32 reads each, more than any socket holds.
-const TURNS_AT_ZERO: u16 = 1024;
 
 pin_project! {
     /// A deadline whose clock starts when something has to wait.
@@ -36,6 +27,12 @@ impl Deadline {
     /// Creates a new deadline. `None` never passes.
     pub(crate) const fn new(after: Option<Duration>) -> Self {
         Self { after, sleep: None }
+    }
+
+    /// To be set before the clock starts.
+    #[inline]
+    pub(crate) fn set(&mut self, after: Option<Duration>) {
+        self.after = after;
     }
 
     pub(crate) fn is_zero(&self) -> bool {
@@ -71,72 +68,5 @@ impl Deadline {
                 sleep.reset(then);
             }
         }
-    }
-}
-
-pin_project! {
-    /// A call of a close on a borrowed stream, bounded in time.
-    #[derive(Debug)]
-    pub(crate) struct Timed<'a, S: ?Sized> {
-        stream: &'a mut S,
-        pub(crate) progress: CloseProgress,
-        #[pin]
-        pub(crate) deadline: Deadline,
-        turns_at_zero: u16,
-        ended: bool,
-    }
-}
-
-impl<'a, S: ?Sized> Timed<'a, S> {
-    #[inline]
-    pub(crate) fn new(stream: &'a mut S) -> Self {
-        Self {
-            stream,
-            progress: CloseProgress::new(),
-            deadline: Deadline::new(Some(DEFAULT_DEADLINE)),
-            turns_at_zero: TURNS_AT_ZERO,
-            ended: false,
-        }
-    }
-
-    /// To be set before the first poll.
-    #[inline]
-    pub(crate) fn set_deadline(&mut self, after: Option<Duration>) {
-        self.deadline.after = after;
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.ended
-    }
-
-    /// Polls, and once more when the deadline has passed: then nothing is waited for.
-    #[inline]
-    pub(crate) fn poll<T>(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut poll: impl FnMut(
-            &mut S,
-            &mut Context<'_>,
-            &mut CloseProgress,
-        ) -> Poll<Result<T, ShutdownError>>,
-    ) -> Poll<Result<T, ShutdownError>> {
-        let mut this = self.project();
-        let mut result = poll(this.stream, cx, this.progress);
-        if result.is_pending() {
-            if this.progress.awaits_reactor() {
-                // Bounded in itself, and needs no timer.
-                return Poll::Pending;
-            }
-            if this.progress.yields() && this.deadline.is_zero() && *this.turns_at_zero > 0 {
-                // What has arrived is taken. Nothing is waited for.
-                *this.turns_at_zero -= 1;
-                return Poll::Pending;
-            }
-            ready!(this.deadline.as_mut().poll_elapsed(cx));
-            this.progress.expire();
-            result = poll(this.stream, cx, this.progress);
-        }
-        *this.ended = true;
-        result
     }
 }

@@ -96,6 +96,11 @@ impl Exchange {
         self.peer
     }
 
+    /// Returns `true` if the peer's `close_notify` was received before ours was sent.
+    pub(crate) fn peer_closed_first(&self) -> bool {
+        self.peer_first
+    }
+
     /// Returns which alerts were exchanged, as SSL_get_shutdown(3).
     pub(crate) fn state(&self) -> ShutdownState {
         let sent = match self.local {

@@ -1,4 +1,4 @@
-//! `CloseProgress`: one poll of a close. Asks the machine, and has the backend do it.
+//! One poll of a close. Asks the machine, and has the backend do it.
 
 use std::{
     io, mem,
@@ -15,7 +15,7 @@ use crate::{
     backend::{AlertState, Backend, BackendError, Plaintext, is_gone},
     closed::Closed,
     error::ShutdownError,
-    state::{PeerClose, ShutdownState},
+    state::PeerClose,
 };
 
 /// The last turns of a close that waits for the reactor. The turns before them are one more than
@@ -43,151 +43,9 @@ impl CloseState {
     };
 }
 
-/// State of a close in progress, for use with the `poll_` methods of [`ShutdownExt`].
-///
-/// A plain TLS stream cannot store it, so the caller keeps one beside each stream and passes it to
-/// every call. The futures have one of their own.
-///
-/// The discard limit defaults to 16 MiB. There is no deadline: see [`ShutdownExt`] for how to bound
-/// a `poll_` method.
-///
-/// [`ShutdownExt`]: crate::ShutdownExt
-///
-/// ```
-/// use std::{io, pin::Pin, task::{Context, Poll, ready}};
-/// use tokio::io::AsyncWrite;
-/// use tokio_tls_shutdown::{CloseProgress, ShutdownExt, tokio_rustls::server::TlsStream};
-///
-/// struct Connection<IO> {
-///     tls: TlsStream<IO>,
-///     progress: CloseProgress,
-/// }
-///
-/// impl<IO: tokio::io::AsyncRead + AsyncWrite + Unpin> Connection<IO> {
-///     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-///         ready!(self.tls.poll_close_notify(cx, &mut self.progress))?;
-///         Pin::new(self.tls.get_mut().0).poll_shutdown(cx)
-///     }
-/// }
-/// ```
+/// How far one call has come.
 #[derive(Debug)]
-pub struct CloseProgress {
-    call: Call,
-    /// For a stream that cannot remember.
-    state: CloseState,
-}
-
-impl Default for CloseProgress {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl CloseProgress {
-    /// Creates a new progress, of a close that has not begun.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            call: Call {
-                machine: Machine::new(DEFAULT_DISCARD_LIMIT),
-                tickets_before: None,
-                expires: false,
-                yields: false,
-                failure: None,
-            },
-            state: CloseState::NEW,
-        }
-    }
-
-    /// Sets how many bytes of application data a bidirectional close discards before it gives up
-    /// with [`PeerClose::DiscardLimit`]. Defaults to 16 MiB.
-    #[must_use]
-    pub const fn discard_limit(mut self, bytes: u64) -> Self {
-        self.set_discard_limit(bytes);
-        self
-    }
-
-    pub(crate) const fn set_discard_limit(&mut self, bytes: u64) {
-        self.call.machine.set_discard_limit(bytes);
-    }
-
-    /// Returns which alerts were exchanged, as far as the last poll has seen.
-    #[must_use]
-    pub fn state(&self) -> ShutdownState {
-        self.call.machine.exchange().state()
-    }
-
-    /// Returns how the peer has closed, or is no longer waited for.
-    pub(crate) fn peer_close(&self) -> Option<PeerClose> {
-        self.call.machine.peer_close()
-    }
-
-    /// Returns how a bidirectional close has ended.
-    pub(crate) fn closed<B: Backend>(&self, backend: &mut B) -> Closed {
-        let machine = &self.call.machine;
-        let tickets_before = self.call.tickets_before;
-        Closed {
-            peer: machine.peer_close().unwrap_or(PeerClose::TimedOut),
-            discarded: machine.bytes_discarded(),
-            // A quiet shutdown has polled nothing.
-            tickets: tickets_before.map_or(0, |n| backend.tickets().saturating_sub(n)),
-            peer_first: machine.peer_closed_first(),
-        }
-    }
-
-    pub(crate) fn bytes_discarded(&self) -> u64 {
-        self.call.machine.bytes_discarded()
-    }
-
-    /// Returns `true` if the peer has sent anything during the last poll.
-    pub(crate) fn has_received_any(&self) -> bool {
-        self.call.machine.has_received_any()
-    }
-
-    /// Returns `true` if the last poll was `Pending` only to give way to the runtime.
-    pub(crate) fn yields(&self) -> bool {
-        self.call.yields
-    }
-
-    /// Returns `true` if our write has failed, and the reactor is given time to find what the peer
-    /// had sent before.
-    pub(crate) fn awaits_reactor(&self) -> bool {
-        self.call.yields && self.call.machine.awaits_reactor()
-    }
-
-    /// The time has run out: the next poll is ready.
-    pub(crate) fn expire(&mut self) {
-        self.call.expires = true;
-    }
-
-    /// Polls a stream that cannot remember.
-    #[inline]
-    pub(crate) fn poll<B: Backend>(
-        &mut self,
-        cx: &mut Context<'_>,
-        backend: &mut B,
-        goal: Goal,
-    ) -> Poll<Result<Done, ShutdownError>> {
-        self.call.poll(cx, backend, goal, &[], &mut self.state)
-    }
-
-    /// Polls a stream that remembers, with `last` application data in front of our `close_notify`.
-    #[inline]
-    pub(crate) fn poll_with<B: Backend>(
-        &mut self,
-        cx: &mut Context<'_>,
-        backend: &mut B,
-        goal: Goal,
-        last: &[u8],
-        state: &mut CloseState,
-    ) -> Poll<Result<Done, ShutdownError>> {
-        self.call.poll(cx, backend, goal, last, state)
-    }
-}
-
-/// What belongs to one call.
-#[derive(Debug)]
-struct Call {
+pub(crate) struct Progress {
     machine: Machine,
     tickets_before: Option<u32>,
     /// The next poll is the last.
@@ -198,9 +56,70 @@ struct Call {
     failure: Option<io::Error>,
 }
 
-impl Call {
+impl Progress {
+    pub(crate) const fn new() -> Self {
+        Self {
+            machine: Machine::new(DEFAULT_DISCARD_LIMIT),
+            tickets_before: None,
+            expires: false,
+            yields: false,
+            failure: None,
+        }
+    }
+
+    pub(crate) const fn set_discard_limit(&mut self, bytes: u64) {
+        self.machine.set_discard_limit(bytes);
+    }
+
+    /// Returns what is known of the connection, as far as the last poll has seen.
+    pub(crate) fn exchange(&self) -> Exchange {
+        self.machine.exchange()
+    }
+
+    /// Returns how the peer has closed, or is no longer waited for.
+    pub(crate) fn peer_close(&self) -> Option<PeerClose> {
+        self.machine.peer_close()
+    }
+
+    /// Returns how a bidirectional close has ended.
+    pub(crate) fn closed<B: Backend>(&self, backend: &mut B) -> Closed {
+        Closed {
+            peer: self.machine.peer_close().unwrap_or(PeerClose::TimedOut),
+            discarded: self.machine.bytes_discarded(),
+            // A quiet shutdown has polled nothing.
+            tickets: (self.tickets_before).map_or(0, |n| backend.tickets().saturating_sub(n)),
+            peer_first: self.machine.peer_closed_first(),
+        }
+    }
+
+    pub(crate) fn bytes_discarded(&self) -> u64 {
+        self.machine.bytes_discarded()
+    }
+
+    /// Returns `true` if the peer has sent anything during the last poll.
+    pub(crate) fn has_received_any(&self) -> bool {
+        self.machine.has_received_any()
+    }
+
+    /// Returns `true` if the last poll was `Pending` only to give way to the runtime.
+    pub(crate) fn yields(&self) -> bool {
+        self.yields
+    }
+
+    /// Returns `true` if our write has failed, and the reactor is given time to find what the peer
+    /// had sent before.
+    pub(crate) fn awaits_reactor(&self) -> bool {
+        self.yields && self.machine.awaits_reactor()
+    }
+
+    /// The time has run out: the next poll is ready.
+    pub(crate) fn expire(&mut self) {
+        self.expires = true;
+    }
+
+    /// Polls once, with `last` application data in front of our `close_notify`.
     #[inline]
-    fn poll<B: Backend>(
+    pub(crate) fn poll<B: Backend>(
         &mut self,
         cx: &mut Context<'_>,
         backend: &mut B,

@@ -10,8 +10,8 @@ use std::{
 use futures_core::FusedFuture;
 use pin_project_lite::pin_project;
 
-use super::ShutdownExt;
-use crate::{close::deadline::Timed, error::ShutdownError, state::ShutdownState};
+use super::{ShutdownExt, timed::Timed};
+use crate::{error::ShutdownError, state::ShutdownState};
 
 pin_project! {
     /// Future of [`close_notify`](ShutdownExt::close_notify).

@@ -8,8 +8,8 @@ use std::{
 
 use futures_core::FusedFuture;
 
-use super::ShutdownExt;
-use crate::{close::progress::CloseProgress, error::ShutdownError, state::PeerStatus};
+use super::{ShutdownExt, close_progress::CloseProgress};
+use crate::{error::ShutdownError, state::PeerStatus};
 
 /// Future of [`peer_closed`](ShutdownExt::peer_closed).
 ///

@@ -10,8 +10,8 @@ use std::{
 use futures_core::FusedFuture;
 use pin_project_lite::pin_project;
 
-use super::ShutdownExt;
-use crate::{close::deadline::Timed, closed::Closed, error::ShutdownError};
+use super::{ShutdownExt, timed::Timed};
+use crate::{closed::Closed, error::ShutdownError};
 
 pin_project! {
     /// Future of [`shutdown_bidirectional`](ShutdownExt::shutdown_bidirectional).
@@ -53,7 +53,7 @@ impl<'a, S: ?Sized> ShutdownBidirectional<'a, S> {
     /// [`PeerClose::DiscardLimit`](crate::PeerClose::DiscardLimit). Defaults to 16 MiB.
     #[inline]
     pub fn discard_limit(mut self, bytes: u64) -> Self {
-        self.call.progress.set_discard_limit(bytes);
+        self.call.progress.inner.set_discard_limit(bytes);
         self
     }
 }

@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 
 use super::GracefulStream;
 use crate::{
-    backend::PlainStream, close::deadline::Timed, error::ShutdownError, state::ShutdownState,
+    backend::PlainStream, error::ShutdownError, shutdown_ext::timed::Timed, state::ShutdownState,
 };
 
 pin_project! {

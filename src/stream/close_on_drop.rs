@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::{close::progress::CloseProgress, shutdown_ext::ShutdownExt};
+use crate::shutdown_ext::{ShutdownExt, close_progress::CloseProgress};
 
 /// A TLS stream that sends close_notify when it is dropped.
 ///

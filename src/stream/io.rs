@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use super::{GracefulStream, ShutdownStep, linger};
 use crate::{
     backend::{Alert, Backend, BackendError, PlainStream, Plaintext, Received, end_of_transport},
-    close::{machine::Goal, progress::CloseProgress},
+    close::{machine::Goal, progress::Progress},
     error::{ShutdownError, is_not_tls},
     state::{PeerClose, ShutdownState},
     tracker::Side,
@@ -268,7 +268,7 @@ impl<S: PlainStream + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
                 Alert::Unqueued => Pin::new(&mut *this.stream).poll_flush(cx),
                 Alert::Sent => Poll::Ready(Ok(())),
                 _ => this
-                    .poll_close(cx, &mut CloseProgress::new(), Goal::Notify, &[])
+                    .poll_close(cx, &mut Progress::new(), Goal::Notify, &[])
                     .map_ok(drop)
                     .map_err(io::Error::from),
             })

@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 use super::GracefulStream;
 use crate::{
     backend::PlainStream,
-    close::{deadline::Deadline, machine::Goal, progress::CloseProgress},
+    close::{deadline::Deadline, machine::Goal, progress::Progress},
     error::ShutdownError,
     policy::ClosePolicy,
 };
@@ -74,7 +74,7 @@ pub(crate) struct Linger {
 pin_project! {
     #[derive(Debug)]
     struct Drain {
-        progress: CloseProgress,
+        progress: Progress,
         #[pin]
         idle: Deadline,
         #[pin]
@@ -130,7 +130,11 @@ impl Linger {
         let bounds = self.bounds;
         let drain = self.drain.get_or_insert_with(|| {
             Box::pin(Drain {
-                progress: CloseProgress::new().discard_limit(bounds.discard_limit),
+                progress: {
+                    let mut progress = Progress::new();
+                    progress.set_discard_limit(bounds.discard_limit);
+                    progress
+                },
                 idle: Deadline::new(Some(bounds.idle)),
                 deadline: Deadline::new(Some(bounds.deadline)),
                 grace: Deadline::new(Some(READER_GRACE)),
@@ -195,7 +199,7 @@ pub(super) fn poll_notify<S: PlainStream>(
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), ShutdownError>> {
     let Some(mut linger) = take(stream) else {
-        let mut progress = CloseProgress::new();
+        let mut progress = Progress::new();
         return stream
             .poll_close(cx, &mut progress, Goal::Notify, &[])
             .map_ok(drop);

@@ -1,189 +1,242 @@
-//! The account of one connection: what is known of its end, and who is told.
+//! The record of one connection: what is known of its end, and who is told.
 
 use std::{fmt::Display, sync::Arc, task::Context};
 
-use super::{CloseTracker, Side, Tracked, observe::Observation};
 use crate::{
     event::{Event, Observer, Role, SessionOutcome},
     state::PeerClose,
+    tracker::{
+        close_tracker::CloseTracker,
+        observe::CloseSpan,
+        registry::{Side, TrackerGuard},
+        report::CloseReport,
+        stats::CloseOutcome,
+    },
 };
 
-/// How a connection has ended for those who count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// As the peer has ended it.
-    Peer(PeerClose),
-    /// Ours was sent, and the peer's was not waited for.
-    Sent,
-    Failed,
-    Dropped,
-    /// By its tracker.
-    Ended,
-}
+#[cfg(all(test, not(shuttle)))]
+mod tests;
 
-#[cfg(any(feature = "tracing", feature = "metrics"))]
-impl Outcome {
-    /// As [`CloseStats`](crate::CloseStats) names it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Peer(PeerClose::CloseNotify) => "clean",
-            Self::Peer(PeerClose::Eof) => "eof",
-            Self::Peer(PeerClose::Reset) => "reset",
-            Self::Peer(PeerClose::TimedOut) => "timed_out",
-            Self::Peer(PeerClose::DiscardLimit) => "discard_limit",
-            Self::Peer(PeerClose::Assumed) | Self::Sent => "sent",
-            Self::Failed => "failed",
-            Self::Dropped => "dropped",
-            Self::Ended => "ended",
-        }
-    }
-}
-
-/// What is known of the end of one connection. Its sessions are told of a failure at once, and of
-/// the rest when the record is dropped at the latest.
+/// What is known of the end of one connection, from its handshake on.
+///
+/// Owned by whoever owns the connection, and dropped with it. Its methods fall into three kinds:
+/// `set_session_guard` and `track` say who is told; `poll_aborted` and `abort` are how a tracker
+/// ends the connection; `on_...` say what has happened, in the order in which it has. An `on_...`
+/// method may be called again with what is known already.
+///
+/// Sessions are told of a failure at once, because another connection may be about to use them; of
+/// a close when nothing can undo it any longer; of the rest on drop. The tracker, tracing and
+/// metrics are told once, on drop.
 #[derive(Debug)]
 pub(crate) struct CloseRecord {
+    role: Role,
     sessions: Option<Arc<dyn Observer>>,
-    tracked: Option<Tracked>,
+    tracked: Option<TrackerGuard>,
+    span: CloseSpan,
+    resumed: bool,
+    /// A call that closes was made.
     closing: bool,
-    sent: bool,
+    /// Our `close_notify` was sent, or counts as sent.
+    local_closed: bool,
     peer: Option<PeerClose>,
+    /// `peer` was set when `local_closed` was.
+    peer_after_local: bool,
     failed: bool,
     aborted: bool,
     discarded: u64,
+    /// What the sessions were told.
     reported: Option<SessionOutcome>,
-    role: Role,
-    observation: Observation,
 }
 
 impl CloseRecord {
+    /// Creates a new record. The span that is current now is that of the connection, unless
+    /// [`on_established`](Self::on_established) is called in another one.
     pub(crate) fn new(role: Role) -> Self {
         Self {
+            role,
             sessions: None,
             tracked: None,
+            span: CloseSpan::of_connection(),
+            resumed: false,
             closing: false,
-            sent: false,
+            local_closed: false,
             peer: None,
+            peer_after_local: false,
             failed: false,
             aborted: false,
             discarded: 0,
             reported: None,
-            role,
-            observation: Observation::default(),
         }
     }
 
-    pub(crate) fn set_session_guard(&mut self, sessions: Arc<dyn Observer>) {
-        self.sessions = Some(sessions);
+    /// Sets who keeps the sessions of the connection.
+    pub(crate) fn set_session_guard(&mut self, guard: Arc<dyn Observer>) {
+        self.sessions = Some(guard);
     }
 
+    /// Counts the connection as one of `tracker`'s, and no longer as another's: for that one it
+    /// ends here.
     pub(crate) fn track(&mut self, tracker: &CloseTracker) {
-        if self.tracked.as_ref().is_some_and(|t| t.is_with(tracker)) {
+        let is_with = |tracked: &TrackerGuard| tracked.is_with(tracker.registry());
+        if self.tracked.as_ref().is_some_and(is_with) {
             return;
         }
-        if let Some(before) = self.tracked.replace(tracker.track()) {
-            before.leave(self.outcome(), self.discarded);
+        let before = self.leave();
+        let tracked = tracker.register();
+        if tracked.wants_report() {
+            self.span.observe_connection();
+        }
+        self.tracked = Some(tracked);
+        if let Some(before) = before {
+            // Tasks that wait for the stream are to register with its new tracker.
+            before.wake();
         }
     }
 
+    /// Returns `true` if the tracker has aborted the connection, for a poll that does not block.
+    #[inline]
     pub(crate) fn is_aborted(&self) -> bool {
-        self.tracked.as_ref().is_some_and(Tracked::is_aborted)
+        self.tracked.as_ref().is_some_and(TrackerGuard::is_aborted)
     }
 
+    /// Returns `true` if the tracker has aborted the connection; if not, the caller is woken when
+    /// it does.
+    ///
+    /// Of each side the newest waker counts. One that is about to return `Pending` calls it, also
+    /// for a poll in which the transport was not asked.
     pub(crate) fn poll_aborted(&mut self, cx: &Context<'_>, side: Side) -> bool {
         let tracked = self.tracked.as_ref();
-        tracked.is_some_and(|tracked| tracked.poll_over(cx, side))
+        tracked.is_some_and(|tracked| tracked.poll_aborted(cx, side))
     }
 
+    /// The connection gives way to its tracker. Returns `true` the first time, when our
+    /// `close_notify` is still to be tried.
     pub(crate) fn abort(&mut self) -> bool {
         !std::mem::replace(&mut self.aborted, true)
     }
 
+    /// The handshake has finished. The span that is current now is that of the connection.
     pub(crate) fn on_established(&mut self, resumed: bool) {
+        self.resumed = resumed;
+        self.span.on_span_known();
         if let (Some(sessions), true) = (&self.sessions, resumed) {
             sessions.on_event(Event::Resumed);
         }
     }
 
+    /// A step of a close begins.
     pub(crate) fn on_close_started(&mut self) {
         self.closing = true;
-        self.observation.begins();
+        self.span.start();
     }
 
+    /// Our `close_notify` was sent, or counts as sent.
     pub(crate) fn on_local_closed(&mut self) {
-        self.sent = true;
+        self.local_closed = true;
         self.report_if_final();
     }
 
+    /// The peer has ended its side, or is no longer waited for.
+    ///
+    /// Call it as soon as it is known, and before [`on_local_closed`](Self::on_local_closed) if
+    /// that came later: the order is what tells who closed first.
     pub(crate) fn on_peer_closed(&mut self, how: PeerClose) {
-        self.peer = Some(how);
+        // A `close_notify` is authenticated and nothing follows it, so a reset afterwards changes
+        // nothing. Everything else may be followed by more.
+        if self.peer != Some(how) && self.peer != Some(PeerClose::CloseNotify) {
+            self.peer = Some(how);
+            self.peer_after_local = self.local_closed;
+        }
         self.report_if_final();
     }
 
+    /// A step of a close has discarded this much application data.
     pub(crate) fn on_discarded(&mut self, bytes: u64) {
         self.discarded = self.discarded.saturating_add(bytes);
     }
 
+    /// A call that closes, or a part of it, has ended.
+    ///
+    /// The error is only remembered as text: one that ends the TLS session is also told to
+    /// [`on_tls_failed`](Self::on_tls_failed).
     pub(crate) fn on_close_finished(&mut self, error: Option<&dyn Display>) {
-        self.observation.ends();
+        self.span.stop();
         if let Some(error) = error {
-            self.observation.fails(error);
+            self.span.record_error(error);
         }
     }
 
+    /// The TLS session has failed: a bad record, a fatal alert.
     pub(crate) fn on_tls_failed(&mut self, error: &dyn Display) {
-        self.observation.fails(error);
+        self.span.record_error(error);
         self.failed = true;
         self.report(SessionOutcome::Failed);
     }
 
+    /// The transport has failed on our side, which is not an end of the peer. Only remembered as
+    /// the text of the error.
     pub(crate) fn on_io_failed(&mut self, error: &dyn Display) {
-        self.observation.fails(error);
+        self.span.record_error(error);
     }
 
-    /// Nothing that can come any longer makes a close undone once both sides have ended.
+    /// Nothing that may still arrive undoes a close once both sides have ended.
     fn report_if_final(&mut self) {
-        if self.sent && self.peer.is_some() && !self.failed {
+        if self.local_closed && self.peer.is_some() && !self.failed {
             self.report(SessionOutcome::Closed);
         }
     }
 
-    fn outcome(&self) -> Outcome {
-        match self.peer {
-            _ if self.aborted => Outcome::Ended,
-            _ if self.failed => Outcome::Failed,
-            Some(PeerClose::CloseNotify) | None if !self.sent => match self.closing {
-                true => Outcome::Failed,
-                false => Outcome::Dropped,
-            },
-            Some(how) => Outcome::Peer(how),
-            None => Outcome::Sent,
+    fn report(&mut self, outcome: SessionOutcome) {
+        if self.reported == Some(outcome) {
+            return;
+        }
+        self.reported = Some(outcome);
+        if let Some(sessions) = &self.sessions {
+            sessions.on_event(Event::Ended(outcome));
         }
     }
 
-    fn report(&mut self, end: SessionOutcome) {
-        if self.reported == Some(end) {
-            return;
+    fn outcome(&self) -> CloseOutcome {
+        match self.peer {
+            _ if self.aborted => CloseOutcome::Aborted,
+            _ if self.failed => CloseOutcome::Failed,
+            // The peer has closed in order, or not at all, so how we did decides.
+            Some(PeerClose::CloseNotify) | None if !self.local_closed => match self.closing {
+                true => CloseOutcome::Failed,
+                false => CloseOutcome::Dropped,
+            },
+            peer => CloseOutcome::of_peer(peer, self.peer_after_local),
         }
-        self.reported = Some(end);
-        if let Some(sessions) = &self.sessions {
-            sessions.on_event(Event::Ended(end));
-        }
+    }
+
+    /// Tells the tracker that the connection has ended, as far as it has, and returns its place.
+    fn leave(&mut self) -> Option<TrackerGuard> {
+        let tracked = self.tracked.take()?;
+        let report = CloseReport {
+            role: self.role,
+            outcome: self.outcome(),
+            discarded: self.discarded,
+            duration: self.span.took(),
+            error: self.span.error().map(str::to_owned),
+            resumed: self.resumed,
+            peer_closed_first: self.peer == Some(PeerClose::CloseNotify) && !self.peer_after_local,
+        };
+        self.span.in_scope(|| tracked.call_back(&report));
+        tracked.leave(&report);
+        Some(tracked)
     }
 }
 
 impl Drop for CloseRecord {
     fn drop(&mut self) {
         if self.reported.is_none() {
-            self.report(match self.sent {
+            self.report(match self.local_closed {
                 true => SessionOutcome::Closed,
                 false => SessionOutcome::Dropped,
             });
         }
-        let outcome = self.outcome();
-        if let Some(tracked) = &self.tracked {
-            tracked.leave(outcome, self.discarded);
-        }
-        self.observation.tell(self.role, outcome, self.discarded);
+        self.span.emit(self.role, self.outcome(), self.discarded);
+        // Last: whoever waits for the tracker may end the process, and all else is done by then.
+        drop(self.leave());
     }
 }

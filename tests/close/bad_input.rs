@@ -3,14 +3,14 @@
 
 use rustls::{AlertDescription, Error, InvalidMessage, PeerMisbehaved};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_rustls::rustls;
+use tokio_rustls::{TlsStream, rustls};
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{
     Closed, GracefulStream, PeerClose, ShutdownError, ShutdownExt, ShutdownState, tokio_rustls,
 };
 
 use crate::support::{
-    Arrival, CASES, Forge, Rig, Scripted, Step, Wire,
+    Arrival, CASES, Case, Forge, Rig, Scripted, Step, Wire,
     forge::{
         ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, CLOSE_NOTIFY, FATAL, HANDSHAKE,
         HANDSHAKE_FAILURE, WARNING, plain_record,
@@ -476,7 +476,7 @@ fn b20_while_our_close_notify_is_blocked_nothing_else_is_written() {
 
 /// Closes while `input` arrives and our close_notify is blocked.
 fn blocked(
-    stream: &mut tokio_rustls::TlsStream<Scripted>,
+    stream: &mut TlsStream<Scripted>,
     wire: &Wire,
     forge: &mut Forge,
     (input, way): (&BadInput, Arrival),
@@ -558,6 +558,57 @@ fn b20_a_handshake_record_of_no_bytes_is_no_panic() {
                 assert_eq!(closed.discarded(), left as u64);
             }
             forge.assert_only_close_notify(&wire.take_outbound());
+        }
+    }
+}
+
+/// Bad input behind so much unread data, and a good close_notify behind that.
+fn is_never_forgotten<S: ShutdownExt>(
+    wrap: fn(TlsStream<Scripted>) -> S,
+    case: Case,
+    input: &BadInput,
+    unread: usize,
+) {
+    let context = format!("{} behind {unread} bytes, {case:?}", input.name);
+    let (mut stream, wire, mut forge) = Rig::new(case).map(wrap).forge();
+    for record in vec![b'x'; unread].chunks(1 << 14) {
+        wire.feed(&forge.seal(APPLICATION_DATA, record));
+    }
+    wire.feed(&(input.bytes)(&mut forge));
+    for _ in 0..3 {
+        let mut close = spawn(stream.shutdown_bidirectional().no_deadline());
+        let result = assert_ready!(poll_while_woken(&mut close), "{context}");
+        drop(close);
+        let error = result.expect_err(&context);
+        assert!(
+            matches!(error, ShutdownError::Tls(_)),
+            "{context}: {error:?}"
+        );
+        // Whatever comes behind it.
+        wire.feed(&forge.close_notify());
+        assert!(!stream.received_close_notify(), "{context}");
+        let error = assert_ready_err!(spawn(stream.close_notify()).poll(), "{context}");
+        assert!(
+            matches!(error, ShutdownError::Tls(_)),
+            "{context}: {error:?}"
+        );
+        let error = assert_ready_err!(spawn(stream.peer_closed()).poll(), "{context}");
+        assert!(
+            matches!(error, ShutdownError::Tls(_)),
+            "{context}: {error:?}"
+        );
+    }
+    forge.assert_only_close_notify(&wire.take_outbound());
+}
+
+#[test]
+fn g11_behind_any_amount_of_unread_data_bad_input_is_never_forgotten() {
+    for case in CASES {
+        for input in INPUTS.iter().filter(|input| !input.ends.is_eof()) {
+            for unread in [0, 100, 16_383, 16_384, 16_484, 17_884, 32_768] {
+                is_never_forgotten(|stream| stream, case, input, unread);
+                is_never_forgotten(GracefulStream::new, case, input, unread);
+            }
         }
     }
 }

@@ -1,19 +1,25 @@
 //! C: polling and cancelling.
 
-use std::{future::poll_fn, pin::pin, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use futures_core::FusedFuture;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime,
-    time::Instant,
+    sync::mpsc,
+    time::{Instant, advance},
 };
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{
     CloseProgress, GracefulStream, PeerClose, ShutdownError, ShutdownExt, ShutdownState,
 };
 
-use crate::support::{CASES, Rig, Step, forge::APPLICATION_DATA};
+use crate::support::{CASES, Rig, Step, forge::APPLICATION_DATA, poll_while_woken};
 
 #[test]
 fn c01_dropped_with_the_alert_half_written_the_next_call_finishes_it() {
@@ -309,6 +315,86 @@ fn c06_a_zero_deadline_tries_ours_and_waits_for_nobody() {
         let close = rig.stream.close_notify().deadline(Duration::ZERO);
         let error = assert_ready_err!(spawn(close).poll());
         assert!(matches!(error, ShutdownError::SendTimedOut), "{error:?}");
+    }
+}
+
+#[test]
+fn g20_a_zero_deadline_takes_all_that_has_arrived() {
+    for case in CASES {
+        for size in [100_000, 1_000_000, 3_000_000] {
+            for graceful in [false, true] {
+                let mut rig = Rig::new(case);
+                rig.peer_writes(&vec![7; size]);
+                rig.peer_closes();
+                let closed = match graceful {
+                    true => {
+                        let mut rig = rig.map(GracefulStream::new);
+                        let close = rig.stream.shutdown_bidirectional().deadline(Duration::ZERO);
+                        assert_ready_ok!(poll_while_woken(&mut spawn(close)))
+                    }
+                    false => {
+                        let close = rig.stream.shutdown_bidirectional().deadline(Duration::ZERO);
+                        assert_ready_ok!(poll_while_woken(&mut spawn(close)))
+                    }
+                };
+                assert!(closed.is_clean(), "{size}: {closed:?}");
+                assert_eq!(closed.discarded(), size as u64);
+            }
+            // And no more than has arrived.
+            let mut rig = Rig::new(case);
+            rig.peer_writes(&vec![7; size]);
+            let close = rig.stream.shutdown_bidirectional().deadline(Duration::ZERO);
+            let closed = assert_ready_ok!(poll_while_woken(&mut spawn(close)));
+            assert_eq!(closed.peer(), PeerClose::TimedOut);
+            assert_eq!(closed.discarded(), size as u64);
+        }
+    }
+}
+
+/// Takes as much from a channel as tokio allows a task in one turn.
+fn spend_budget(cx: &mut Context<'_>, full: &mut mpsc::UnboundedReceiver<()>) {
+    while full.poll_recv(cx).is_ready() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn g37_a_deadline_ends_closes_in_a_task_that_has_spent_its_budget() {
+    for case in CASES {
+        // Blocked where it waits, and where it sends.
+        for blocked in [false, true] {
+            let rigs: Vec<_> = (0..3).map(|_| Rig::new(case)).collect();
+            let mut streams = Vec::new();
+            let mut wires = Vec::new();
+            for rig in rigs {
+                if blocked {
+                    rig.wire.every_write(Step::Block);
+                }
+                wires.push(rig.wire);
+                streams.push(rig.stream);
+            }
+            let (sender, mut full) = mpsc::unbounded_channel();
+            for _ in 0..100_000 {
+                sender.send(()).unwrap();
+            }
+            let mut closes: Vec<_> = (streams.iter_mut())
+                .map(|stream| Box::pin(stream.shutdown_bidirectional()))
+                .collect();
+            let mut ended = 0;
+            for second in 0..6 {
+                poll_fn(|cx| {
+                    spend_budget(cx, &mut full);
+                    for close in &mut closes {
+                        if !close.is_terminated() && close.as_mut().poll(cx).is_ready() {
+                            ended += 1;
+                        }
+                    }
+                    Poll::Ready(())
+                })
+                .await;
+                let expected = if second < 5 { 0 } else { 3 };
+                assert_eq!(ended, expected, "{case:?} after {second} s");
+                advance(Duration::from_secs(1)).await;
+            }
+        }
     }
 }
 

@@ -233,6 +233,122 @@ async fn f01_a_reader_that_was_there_before_is_asked_and_gets_all() {
     }
 }
 
+/// A read that is given up in another task leaves its waker behind.
+async fn give_up_a_read<S>(mut stream: S) -> S
+where
+    S: AsyncRead + Send + Unpin + 'static,
+{
+    let read = async move {
+        let read = timeout(Duration::from_secs(1), stream.read_u8()).await;
+        assert!(read.is_err());
+        stream
+    };
+    tokio::spawn(read).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn g13_a_reader_that_is_gone_is_asked_once_and_all_is_drained() {
+    const ANSWERS_WITHIN: Duration = Duration::from_millis(100);
+    for case in CASES {
+        for blocked in [false, true] {
+            let rig = rig(case);
+            let (wire, mut peer) = (rig.wire, rig.peer);
+            let mut stream = give_up_a_read(rig.stream).await;
+            peer.write(&[7; 50_000]);
+            peer.0.send_close_notify();
+            wire.feed(&peer.take_queue());
+            if blocked {
+                // The peer reads when it has sent everything.
+                wire.every_write(Step::Block);
+            }
+            let begin = Instant::now();
+            let shutdown = async {
+                stream.shutdown().await.unwrap();
+            };
+            let unblock = async {
+                sleep(ANSWERS_WITHIN).await;
+                sleep(Duration::from_millis(1)).await;
+                assert_eq!(wire.unread(), 0, "{case:?}: nothing was drained");
+                wire.unblock_writes();
+            };
+            match blocked {
+                true => drop(tokio::join!(shutdown, unblock)),
+                false => shutdown.await,
+            }
+            assert_eq!(wire.unread(), 0, "{case:?}: nothing was drained");
+            assert!(begin.elapsed() >= ANSWERS_WITHIN);
+            assert!(
+                begin.elapsed() < 2 * ANSWERS_WITHIN,
+                "{:?}",
+                begin.elapsed()
+            );
+            let closed = stream.outcome().unwrap();
+            assert_eq!((closed.discarded(), closed.is_clean()), (50_000, true));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn g13_a_reader_in_another_task_gets_the_rest_though_the_alert_is_blocked() {
+    for case in CASES {
+        let rig = rig(case);
+        let (wire, mut peer) = (rig.wire, rig.peer);
+        let (mut reader, mut writer) = split(rig.stream);
+        let read = tokio::spawn(async move {
+            let mut data = Vec::new();
+            reader.read_to_end(&mut data).await.unwrap();
+            data
+        });
+        tokio::task::yield_now().await;
+        wire.every_write(Step::Block);
+        let shutdown = tokio::spawn(async move { writer.shutdown().await });
+        sleep(Duration::from_secs(1)).await;
+        peer.write(&[7; 50_000]);
+        peer.0.send_close_notify();
+        wire.feed(&peer.take_queue());
+        let data = read.await.unwrap();
+        assert_eq!(data.len(), 50_000, "{case:?}");
+        wire.unblock_writes();
+        shutdown.await.unwrap().unwrap();
+        assert_eq!(wire.counts().shutdowns, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn g14_a_second_shutdown_behind_late_data_says_the_same_and_waits_for_nothing() {
+    for case in CASES {
+        let ends: [(fn(&mut Rig<GracefulStream<TlsStream<Scripted>>>), PeerClose); 4] = [
+            (|_| {}, PeerClose::TimedOut),
+            (Rig::peer_closes, PeerClose::CloseNotify),
+            (|rig| rig.wire.at_end(Step::Zero), PeerClose::Eof),
+            (
+                |rig| rig.peer_writes(&[7; 150_000]),
+                PeerClose::DiscardLimit,
+            ),
+        ];
+        for (end, peer) in ends {
+            let mut rig = rig(case);
+            end(&mut rig);
+            rig.stream.shutdown().await.unwrap();
+            let outcome = rig.stream.outcome();
+            assert_eq!(outcome.unwrap().peer(), peer);
+            let reads = rig.wire.counts().reads;
+            for _ in 0..3 {
+                if peer != PeerClose::CloseNotify {
+                    rig.peer_writes(b"late");
+                }
+                let begin = Instant::now();
+                rig.stream.shutdown().await.unwrap();
+                assert_eq!(begin.elapsed(), Duration::ZERO, "{peer:?}");
+                assert_eq!(rig.stream.outcome(), outcome);
+            }
+            assert_eq!(rig.wire.counts().reads, reads, "{peer:?}");
+            assert_eq!(rig.wire.counts().shutdowns, 1);
+            rig.assert_wrote_and_closed(&[]);
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn whoever_has_read_in_the_same_task_before_lingers_all_the_same() {
     for case in CASES {

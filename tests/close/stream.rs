@@ -327,6 +327,77 @@ fn b20_a_handshake_message_in_more_pieces_than_rustls_holds_ends_a_read_after_cl
 }
 
 #[test]
+fn g21_a_reset_is_told_once_to_a_reader_and_then_the_stream_is_at_its_end() {
+    for case in CASES {
+        for kind in [
+            ErrorKind::ConnectionReset,
+            ErrorKind::ConnectionAborted,
+            ErrorKind::BrokenPipe,
+            ErrorKind::NotConnected,
+        ] {
+            for buffered in [false, true] {
+                for closed in [false, true] {
+                    let mut rig = rig(case);
+                    if closed {
+                        assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+                    }
+                    rig.peer_writes(b"data");
+                    rig.wire.at_end(Step::Fail(kind));
+                    let mut read = || match buffered {
+                        true => {
+                            let len = assert_ready!(spawn(rig.stream.fill_buf()).poll())?.len();
+                            rig.stream.consume(len);
+                            Ok(len)
+                        }
+                        false => assert_ready!(spawn(rig.stream.read(&mut [0; 100])).poll()),
+                    };
+                    assert_eq!(read().unwrap(), 4);
+                    let error: io::Error = read().unwrap_err();
+                    assert_eq!(error.kind(), kind);
+                    for _ in 0..3 {
+                        assert_eq!(read().unwrap(), 0);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn g22_reads_through_the_wrapped_stream_may_alternate_with_reads_of_its_own() {
+    for case in CASES {
+        for closed in [false, true] {
+            for cut in [1, 4, 5, 6, 10, 20] {
+                let mut rig = rig(case);
+                if closed {
+                    assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+                }
+                rig.peer.write(b"first");
+                let record = rig.peer.take_queue();
+                let (begin, rest) = record.split_at(cut);
+                rig.wire.feed(begin);
+                assert_pending!(spawn(rig.stream.read_u8()).poll());
+                rig.wire.feed(rest);
+                let mut first = [0; 5];
+                let read = spawn(rig.stream.get_mut().read_exact(&mut first)).poll();
+                assert_ready_ok!(read, "{case:?} {cut}");
+                assert_eq!(&first, b"first");
+                rig.peer_writes(b"second");
+                let mut second = [0; 6];
+                assert_ready_ok!(spawn(rig.stream.read_exact(&mut second)).poll());
+                assert_eq!(&second, b"second");
+                rig.peer_closes();
+                let ended = spawn(rig.stream.get_mut().read(&mut first)).poll();
+                assert_eq!(assert_ready_ok!(ended), 0);
+                let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
+                assert!(closed.is_clean());
+                rig.assert_wrote_and_closed(&[]);
+            }
+        }
+    }
+}
+
+#[test]
 fn a17_no_renegotiation_is_never_written_behind_close_notify_by_any_later_call() {
     let case = Case::new(Version::Tls12, Role::Client);
     let (mut stream, wire, mut forge) = rig(case).forge();

@@ -86,7 +86,7 @@ async fn chromium_loads_a_page_posts_a_form_and_holds_a_websocket_while_the_serv
             assert_eq!(hear().await, "socket: hello", "{layer:?} {version:?}");
 
             let report = server.drain(Duration::from_secs(1)).await;
-            assert_eq!(report.ended, 1, "{layer:?} {version:?} {report}");
+            assert_eq!(report.aborted, 1, "{layer:?} {version:?} {report}");
             assert_eq!(report.still_open, 0, "{layer:?} {version:?} {report}");
             // Abnormal closure: the server has sent no Close frame (RFC 6455 section 7.1.5).
             assert_eq!(hear().await, "closed: 1006", "{layer:?} {version:?}");

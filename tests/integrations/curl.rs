@@ -48,7 +48,7 @@ async fn with_each_layer(fetch: impl AsyncFn(&Server, Layer, Version)) {
             let tracker = server.tracker.clone();
             let report = server.drain(Duration::from_secs(20)).await;
             assert_eq!(
-                (report.ended, report.still_open),
+                (report.aborted, report.still_open),
                 (0, 0),
                 "{layer:?} {report}"
             );

@@ -102,8 +102,12 @@ async fn a_call_knows_its_client_and_a_drain_cuts_it() {
     assert_eq!(second.unwrap().status(), ServingStatus::NotServing);
 
     let report = tracker.drain(Duration::ZERO).await;
-    assert_eq!((report.open_before, report.ended), (1, 1), "{report}");
-    assert_eq!((report.closed.ended, report.still_open), (1, 0), "{report}");
+    assert_eq!((report.open_before, report.aborted), (1, 1), "{report}");
+    assert_eq!(
+        (report.closed.aborted, report.still_open),
+        (1, 0),
+        "{report}"
+    );
     in_time("the cut", watch.message()).await.unwrap_err();
     in_time("the server", served).await.unwrap().unwrap();
 }

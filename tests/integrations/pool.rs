@@ -49,11 +49,11 @@ async fn the_pool_closes_its_connections_cleanly_in_both_versions_of_http() {
                 let body = response.into_body().collect().await.unwrap().to_bytes();
                 assert_eq!(body, "hello and goodbye");
             }
-            assert_eq!(tracker.open(), 1, "one connection for all three");
+            assert_eq!(tracker.len(), 1, "one connection for all three");
             drop(client);
             let report = tracker.drain(TIME).await;
             assert_eq!(
-                (report.closed.clean, report.ended),
+                (report.closed.clean, report.aborted),
                 (1, 0),
                 "{http:?} {report}"
             );

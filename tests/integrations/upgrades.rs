@@ -55,7 +55,7 @@ async fn f07_a_websocket_is_tracked_and_goes_on_while_the_server_drains() {
             let tls = server.connect("http/1.1").await;
             let (mut socket, _) = client_async("wss://localhost/", tls).await.unwrap();
             assert_eq!(echoed(&mut socket, "one").await.as_deref(), Some("one"));
-            assert_eq!(server.tracker.open(), 1, "{layer:?} {version:?}");
+            assert_eq!(server.tracker.len(), 1, "{layer:?} {version:?}");
 
             let tracker = server.tracker.clone();
             let (go_on, wait) = tokio::sync::oneshot::channel();
@@ -73,11 +73,11 @@ async fn f07_a_websocket_is_tracked_and_goes_on_while_the_server_drains() {
             let report = drain.await.unwrap();
             assert_eq!(report.open_before, 1, "{layer:?} {version:?}");
             assert_eq!(
-                (report.ended, report.still_open),
+                (report.aborted, report.still_open),
                 (1, 0),
                 "{layer:?} {report}"
             );
-            assert_eq!(tracker.stats().ended, 1, "{layer:?} {version:?}");
+            assert_eq!(tracker.stats().aborted, 1, "{layer:?} {version:?}");
             assert_eq!(echoed(&mut socket, "three").await, None);
         }
     }

@@ -1,7 +1,11 @@
 //! The features `tracing` and `metrics`: one event and one count for each close.
 #![cfg(all(feature = "tracing", feature = "metrics"))]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod recorder;
+mod spans;
 
 use std::{
     io::{self, Write},
@@ -10,7 +14,7 @@ use std::{
 };
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use support::{CASES, Case, Role};
+use support::{CASES, Case, Rig, Role, Step};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     runtime::Builder,
@@ -262,5 +266,32 @@ fn a_handler_that_crashes_is_told_in_one_line() {
             assert!(handler.await.unwrap_err().is_panic());
         });
         assert_one_line(&seen, "dropped", None);
+    }
+}
+
+#[test]
+fn a_reset_after_our_close_notify_has_a_series_of_its_own() {
+    for case in CASES {
+        for (plain, alone) in [(true, true), (false, true), (false, false)] {
+            let mut rig = Rig::new(case);
+            rig.wire.at_end(Step::Fail(io::ErrorKind::ConnectionReset));
+            let seen = observe(async {
+                if plain {
+                    let _ = rig.stream.shutdown_bidirectional().await.unwrap();
+                    return;
+                }
+                let mut stream = GracefulStream::new(rig.stream);
+                if alone {
+                    stream.close_notify().await.unwrap();
+                }
+                stream.read_u8().await.unwrap_err();
+            });
+            let outcome = match plain || alone {
+                true => "reset_after_close_notify",
+                false => "reset",
+            };
+            let series = format!("role={} outcome={outcome}", role(case));
+            assert_eq!(seen.counts, [(series, 1)], "{case:?}");
+        }
     }
 }

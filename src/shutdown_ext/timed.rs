@@ -1,0 +1,85 @@
+//! `Timed`: a call on a borrowed stream, with a deadline.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use pin_project_lite::pin_project;
+
+use super::close_progress::CloseProgress;
+use crate::{close::deadline::Deadline, error::ShutdownError};
+
+/// How long a call may take, unless it is set.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How often a call with a deadline of zero gives way: 32 reads each, more than any socket holds.
+const TURNS_AT_ZERO: u16 = 1024;
+
+pin_project! {
+    /// A call of a close on a borrowed stream, bounded in time.
+    #[derive(Debug)]
+    pub(crate) struct Timed<'a, S: ?Sized> {
+        stream: &'a mut S,
+        pub(super) progress: CloseProgress,
+        #[pin]
+        deadline: Deadline,
+        turns_at_zero: u16,
+        ended: bool,
+    }
+}
+
+impl<'a, S: ?Sized> Timed<'a, S> {
+    #[inline]
+    pub(crate) fn new(stream: &'a mut S) -> Self {
+        Self {
+            stream,
+            progress: CloseProgress::new(),
+            deadline: Deadline::new(Some(DEFAULT_DEADLINE)),
+            turns_at_zero: TURNS_AT_ZERO,
+            ended: false,
+        }
+    }
+
+    /// To be set before the first poll.
+    #[inline]
+    pub(crate) fn set_deadline(&mut self, after: Option<Duration>) {
+        self.deadline.set(after);
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Polls, and once more when the deadline has passed: then nothing is waited for.
+    #[inline]
+    pub(crate) fn poll<T>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(
+            &mut S,
+            &mut Context<'_>,
+            &mut CloseProgress,
+        ) -> Poll<Result<T, ShutdownError>>,
+    ) -> Poll<Result<T, ShutdownError>> {
+        let mut this = self.project();
+        let mut result = poll(this.stream, cx, this.progress);
+        if result.is_pending() {
+            if this.progress.inner.awaits_reactor() {
+                // Bounded in itself, and needs no timer.
+                return Poll::Pending;
+            }
+            if this.progress.inner.yields() && this.deadline.is_zero() && *this.turns_at_zero > 0 {
+                // What has arrived is taken. Nothing is waited for.
+                *this.turns_at_zero -= 1;
+                return Poll::Pending;
+            }
+            ready!(this.deadline.as_mut().poll_elapsed(cx));
+            this.progress.inner.expire();
+            result = poll(this.stream, cx, this.progress);
+        }
+        *this.ended = true;
+        result
+    }
+}
