@@ -47,6 +47,8 @@ pub(crate) struct AlertState {
     pub(crate) last_queued: bool,
     /// The peer's `close_notify` was processed.
     pub(crate) peer_closed: bool,
+    /// The session has failed behind application data that are still good.
+    pub(crate) failed: bool,
     /// Receiving has to finish a handshake, and its last message is not flushed.
     pub(crate) handshaking: bool,
 }

@@ -1,5 +1,7 @@
 //! Which alerts were exchanged on one connection, from one call to the next.
 
+use std::io::ErrorKind;
+
 use crate::state::{PeerClose, ShutdownState};
 
 /// How often a close gives way for the reactor to look at the socket, once our write has failed.
@@ -21,8 +23,9 @@ pub(super) enum Local {
     Sent,
     /// Not sent, but it counts as sent.
     Assumed,
-    /// Sending has failed, with `gone` because the peer is gone.
+    /// Sending has failed with an error of this kind, with `gone` because the peer is gone.
     Failed {
+        kind: ErrorKind,
         gone: bool,
     },
 }

@@ -3,6 +3,8 @@
 //! No I/O, no clock and no TLS library, so that every sequence of events can be tried. Of its
 //! methods, `on_...` and `begin_...` take in what has happened, `next` and the getters only look.
 
+use std::io::ErrorKind;
+
 use super::exchange::{Exchange, Local, TURNS};
 use crate::{backend::Received, state::PeerClose};
 
@@ -50,8 +52,8 @@ pub(crate) enum Done {
     Reached,
     /// There is something to read.
     Readable,
-    /// The transport has failed for our `close_notify`.
-    Undeliverable,
+    /// The transport has failed for our `close_notify`, with an error of this kind.
+    Undeliverable(ErrorKind),
     /// The time ran out before our `close_notify` was sent.
     SendTimedOut,
 }
@@ -111,7 +113,7 @@ impl Machine {
         match self.exchange.local {
             Local::Sent | Local::Assumed => Action::Done(Done::Reached),
             Local::Open => self.send_or(blocked),
-            Local::Failed { gone } => self.next_of_failed(gone, receive),
+            Local::Failed { kind, gone } => self.next_of_failed(kind, gone, receive),
         }
     }
 
@@ -125,7 +127,9 @@ impl Machine {
                 None => self.receive(Action::ReceiveAndDiscard),
             },
             Local::Open => self.send_or(self.discard_or_wait()),
-            Local::Failed { gone } => self.next_of_failed(gone, Action::ReceiveAndDiscard),
+            Local::Failed { kind, gone } => {
+                self.next_of_failed(kind, gone, Action::ReceiveAndDiscard)
+            }
         }
     }
 
@@ -173,14 +177,14 @@ impl Machine {
     /// A peer that has sent `close_notify` and left has lost nothing. If our write has failed
     /// because it has left, its `close_notify` is in the socket by now or never will be; only the
     /// reactor may not have looked yet.
-    fn next_of_failed(&self, gone: bool, receive: Action) -> Action {
+    fn next_of_failed(&self, kind: ErrorKind, gone: bool, receive: Action) -> Action {
         let discards = receive == Action::ReceiveAndDiscard;
         match self.peer_close() {
             Some(PeerClose::CloseNotify) if discards && self.is_unread() => receive,
             _ if self.exchange.has_received() => Action::Done(Done::Reached),
             None if gone && !self.full && !self.receive_blocked => self.receive(receive),
             None if gone && !self.full && self.exchange.turns_left > 0 => Action::Yield,
-            _ => Action::Done(Done::Undeliverable),
+            _ => Action::Done(Done::Undeliverable(kind)),
         }
     }
 
@@ -214,8 +218,8 @@ impl Machine {
     }
 
     /// Sending has failed, with `gone` because the peer is gone.
-    pub(crate) fn on_send_failed(&mut self, gone: bool) {
-        self.exchange.local = Local::Failed { gone };
+    pub(crate) fn on_send_failed(&mut self, kind: ErrorKind, gone: bool) {
+        self.exchange.local = Local::Failed { kind, gone };
     }
 
     /// A step has left application data to be read.

@@ -37,6 +37,7 @@ impl CloseState {
             alert: crate::backend::Alert::Unqueued,
             last_queued: false,
             peer_closed: false,
+            failed: false,
             handshaking: false,
         },
         exchange: Exchange::NEW,
@@ -74,6 +75,11 @@ impl Progress {
     /// Returns what is known of the connection, as far as the last poll has seen.
     pub(crate) fn exchange(&self) -> Exchange {
         self.machine.exchange()
+    }
+
+    /// What is known of the connection without a poll.
+    pub(crate) fn set_exchange(&mut self, exchange: Exchange) {
+        self.machine.set_exchange(exchange);
     }
 
     /// Returns how the peer has closed, or is no longer waited for.
@@ -155,7 +161,7 @@ impl Progress {
                     Poll::Pending => self.machine.on_send_blocked(),
                     Poll::Ready(Ok(())) => self.machine.on_sent(),
                     Poll::Ready(Err(BackendError::Transport(e))) => {
-                        self.machine.on_send_failed(is_gone(&e));
+                        self.machine.on_send_failed(e.kind(), is_gone(&e));
                         self.failure = Some(e);
                     }
                     Poll::Ready(Err(e)) => return Poll::Ready(Err(send_error(e))),
@@ -182,12 +188,11 @@ impl Progress {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Action::Done(Done::Undeliverable) => {
+                Action::Done(Done::Undeliverable(kind)) => {
                     self.machine.on_undeliverable();
-                    let failure = self.failure.take();
-                    return Poll::Ready(Err(ShutdownError::Send(
-                        failure.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()),
-                    )));
+                    // Another call may have had the error itself, and was dropped.
+                    let failure = self.failure.take().unwrap_or_else(|| kind.into());
+                    return Poll::Ready(Err(ShutdownError::Send(failure)));
                 }
                 Action::Done(Done::SendTimedOut) => {
                     return Poll::Ready(Err(ShutdownError::SendTimedOut));

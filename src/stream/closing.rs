@@ -91,7 +91,11 @@ impl<S: PlainStream> GracefulStream<S> {
                     "quiet shutdown sends no last data",
                 ))));
             }
+            // Also if the session has failed: it always succeeds.
+            self.state();
             self.assume(ShutdownState::COMPLETE);
+            progress.set_exchange(self.state.exchange);
+            return Poll::Ready(Ok(Done::Reached));
         }
         let Some(record) = self.extras.as_mut().and_then(|e| e.record.as_mut()) else {
             return progress.poll(cx, &mut *self.stream, goal, last, &mut self.state);

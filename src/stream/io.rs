@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -85,6 +86,16 @@ impl<S: PlainStream> GracefulStream<S> {
         }
     }
 
+    /// Writes down that the session has failed, though a read was successful: there may be none that
+    /// meets the error.
+    #[cold]
+    fn on_failed(&mut self) {
+        let status = self.stream.status(&self.state.alert);
+        if let (Err(BackendError::Tls(e)), Some(record)) = (status, self.record()) {
+            record.on_tls_failed(&e);
+        }
+    }
+
     /// Returns `true` while early data keep the handshake open for the application to write more.
     /// Then a read waits until a write or a flush has finished it, as on the wrapped stream; if
     /// nothing may be written any more, the read has to do that itself.
@@ -158,6 +169,9 @@ impl<S: PlainStream> GracefulStream<S> {
         }
         if let Poll::Ready(Err(e)) = &poll {
             self.on_error(e);
+        }
+        if mem::take(&mut self.state.alert.failed) {
+            self.on_failed();
         }
         self.poll_or_aborted(cx, Side::Read, poll)
     }

@@ -420,12 +420,11 @@ async fn e03_a_failure_counts_though_a_read_holds_it_back_behind_data_and_nobody
             let connector = GracefulConnector::new(kind.client()).with_sessions(sessions);
             let acceptor = GracefulAcceptor::new(kind.server());
             let (mut client, mut server) = meet(&connector, &acceptor).await;
-            // As much as rustls reads at once.
-            let overhead = if kind.is_tls13() { 22 } else { 29 };
-            server.write_all(&vec![7; 4096 - overhead]).await.unwrap();
+            // Both come with one read of the transport, and the read of the data is `Ok`.
+            server.write_all(&[7; 100]).await.unwrap();
             write_bad_record(server.get_mut().get_mut().0).await;
-            let read = client.read(&mut [0; 8192]).await.unwrap();
-            assert_eq!(read, 4096 - overhead);
+            let read = client.read(&mut [0; 8192]).await;
+            assert_eq!(read.ok(), Some(100), "{kind:?}, quiet {quiet}");
             if quiet {
                 client.set_quiet_shutdown(true);
                 let _ = client.shutdown_bidirectional().await.unwrap();

@@ -70,9 +70,11 @@ pub(super) fn poll_receive<Data, IO: AsyncRead + AsyncWrite + Unpin>(
                 let _ = send::poll_write_queue(tls, io, cx, usize::MAX);
             }
             // What was received before it is good. The next step finds the error again.
-            return Poll::Ready(match tls.reader().into_first_chunk() {
-                Ok([_, ..]) => Ok(take(tls, &mut plaintext, state).unwrap_or(Received::Other)),
-                _ => Err(tls_error(e)),
+            let is_unread = matches!(tls.reader().into_first_chunk(), Ok([_, ..]));
+            state.failed = is_unread;
+            return Poll::Ready(match is_unread {
+                true => Ok(take(tls, &mut plaintext, state).unwrap_or(Received::Other)),
+                false => Err(tls_error(e)),
             });
         }
     };

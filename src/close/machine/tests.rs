@@ -1,6 +1,6 @@
 //! Every sequence of events that a transport, a peer, a clock and a caller can produce.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, io::ErrorKind};
 
 use super::{Action, Done, Exchange, Goal, Local, Machine, READS_PER_POLL, TURNS};
 use crate::{
@@ -9,6 +9,7 @@ use crate::{
 };
 
 const DISCARD_LIMIT: u64 = 1;
+const KIND: ErrorKind = ErrorKind::BrokenPipe;
 
 const GOALS: [Goal; 4] = [
     Goal::Notify,
@@ -161,10 +162,7 @@ impl Node {
             w.on_close_notify();
             receive(m, w, Received::CloseNotify);
         }));
-        for end in [
-            Received::Eof,
-            Received::Reset(std::io::ErrorKind::ConnectionReset),
-        ] {
+        for end in [Received::Eof, Received::Reset(ErrorKind::ConnectionReset)] {
             next.push(self.then(|m, w| {
                 w.peer_ended = true;
                 receive(m, w, end);
@@ -204,7 +202,7 @@ impl Node {
                 }));
                 for gone in [false, true] {
                     next.push(self.then(|m, w| {
-                        m.on_send_failed(gone);
+                        m.on_send_failed(KIND, gone);
                         w.send_failed = true;
                     }));
                 }
@@ -263,7 +261,7 @@ impl Node {
             Action::Done(done) => {
                 self.check_done(done);
                 let ended = self.then(|m, _| {
-                    if done == Done::Undeliverable {
+                    if done == Done::Undeliverable(KIND) {
                         m.on_undeliverable();
                     }
                 });
@@ -322,7 +320,7 @@ impl Node {
                 world.is_sent() || is_failed(machine) && world.peer_closed,
                 "reached without an alert: {self:?}"
             ),
-            (Done::Undeliverable, _) => {
+            (Done::Undeliverable(_), _) => {
                 assert!(!world.is_sent() && is_failed(machine), "{self:?}");
                 assert!(
                     !world.peer_closed,
@@ -396,13 +394,13 @@ fn every_sequence_of_events_keeps_the_rules() {
         "Bidirectional Some(TimedOut)",
         "Bidirectional Some(DiscardLimit)",
         "Bidirectional Some(Assumed)",
-        "Bidirectional Undeliverable",
+        "Bidirectional Undeliverable(BrokenPipe)",
         "Bidirectional SendTimedOut",
         "Notify None",
-        "Notify Undeliverable",
+        "Notify Undeliverable(BrokenPipe)",
         "Notify SendTimedOut",
         "NotifyAndDiscard None",
-        "NotifyAndDiscard Undeliverable",
+        "NotifyAndDiscard Undeliverable(BrokenPipe)",
         "PeerClosed Some(CloseNotify)",
         "PeerClosed Readable",
         "Yield",
@@ -428,7 +426,7 @@ fn g12_a_transport_that_stays_silent_is_given_up_after_a_bounded_number_of_turns
             polls += 1;
             loop {
                 match machine.next(goal) {
-                    Action::Send => machine.on_send_failed(true),
+                    Action::Send => machine.on_send_failed(KIND, true),
                     Action::ReceiveAndKeep | Action::ReceiveAndDiscard => {
                         machine.on_receive_blocked();
                     }
@@ -442,7 +440,7 @@ fn g12_a_transport_that_stays_silent_is_given_up_after_a_bounded_number_of_turns
                 }
             }
         };
-        assert_eq!(done, Done::Undeliverable, "{goal:?}");
+        assert_eq!(done, Done::Undeliverable(KIND), "{goal:?}");
         assert_eq!(polls, usize::from(TURNS) + 1, "{goal:?}");
     }
 }
