@@ -94,7 +94,7 @@ pub(crate) enum Received {
     Data(usize),
     /// Something that is not application data, such as a session ticket or a part of a record.
     Other,
-    /// The library receives nothing more before somebody takes the application data.
+    /// The library receives nothing more before the application data were read.
     Full,
     /// The peer's `close_notify`.
     CloseNotify,

@@ -81,7 +81,7 @@ macro_rules! terms {
     () => {
         /// Sets what `shutdown()` does on the streams, in the [integrations](crate::integrations) too.
         ///
-        /// [`ClosePolicy::Notify`](crate::ClosePolicy::Notify) unless set; in the integrations
+        /// Defaults to [`ClosePolicy::Notify`](crate::ClosePolicy::Notify), in the integrations to
         /// [`ClosePolicy::linger`](crate::ClosePolicy::linger).
         #[must_use]
         pub fn with_policy(mut self, policy: $crate::ClosePolicy) -> Self {
@@ -89,8 +89,9 @@ macro_rules! terms {
             self
         }
 
-        /// Sets how long a handshake may take; 10 seconds unless set. `None` waits for as long as
-        /// it takes, and needs no timer of the runtime.
+        /// Sets how long a handshake may take. Defaults to 10 seconds.
+        ///
+        /// `None` waits for as long as it takes; the runtime then needs no timer.
         #[must_use]
         pub fn with_handshake_deadline(mut self, after: Option<std::time::Duration>) -> Self {
             self.terms.handshake_deadline = after;
@@ -216,14 +217,14 @@ fn on_failed(record: &mut CloseRecord, error: &HandshakeError) {
     }
 }
 
-/// Why a handshake failed.
+/// Error returned when a handshake fails.
 ///
 /// Converts into an [`io::Error`] that keeps the kind, with this error as its source.
 ///
 /// ```
 /// use tokio_tls_shutdown::HandshakeError;
 ///
-/// /// Whether it may go better another time.
+/// /// Whether another attempt may succeed.
 /// fn is_worth_another_try(error: &HandshakeError) -> bool {
 ///     matches!(error, HandshakeError::TimedOut | HandshakeError::Io(_))
 /// }
@@ -231,7 +232,7 @@ fn on_failed(record: &mut CloseRecord, error: &HandshakeError) {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// It was not finished before the deadline.
+    /// The handshake was not finished before the deadline.
     TimedOut,
     /// The deadline of a [drain](crate::CloseTracker::drain) of its tracker passed.
     Aborted,

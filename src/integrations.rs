@@ -1,40 +1,45 @@
-//! What the HTTP crates need to serve and to connect with [`GracefulStream`]s: one file and one
-//! cargo feature for each.
+//! Integrations with HTTP crates, each behind a Cargo feature.
 //!
-//! A layer maps the IO and nothing else. Accept loops, connection pools and the graceful shutdown
-//! of HTTP itself stay with the crates that do them well; [`CloseTracker`] counts the streams below
-//! all of them.
+//! An integration maps the I/O and nothing else. Accept loops, connection pools and the graceful
+//! shutdown of HTTP itself stay with the crates that do them well; [`CloseTracker`] counts the streams
+//! below all of them.
 //!
 //! | crate | feature | what there is |
 //! |---|---|---|
 //! | tls-listener, and `axum::serve` through it | `tls-listener` | [`GracefulAcceptor`] is an `AsyncTls` |
 //! | axum-server | `axum-server` | `axum_server::Acceptor` |
-//! | hyper, hyper-util | `hyper` | `hyper::HttpsConnector` for clients, `hyper::downcast` after an upgrade |
+//! | hyper, hyper-util | `hyper` | `hyper::io` and `hyper::serve_until` for servers, `hyper::HttpsConnector` for clients, `hyper::downcast` after an upgrade |
 //! | tonic | `tonic` | a [`GracefulStream`] is `Connected` |
 //!
 //! # Why
 //!
-//! hyper calls `shutdown()` when an HTTP connection is over, and drops the stream at once. If bytes
-//! of the client are unread then, as when a request is refused before its body was read, the
-//! kernel answers with a reset, and the client loses the response. So the streams of all integrations
-//! have the policy [`ClosePolicy::Linger`] with its usual bounds, unless the acceptor or the
-//! connector [was given another](crate::GracefulAcceptor::with_policy). Whoever calls
-//! [`GracefulAcceptor::accept`] himself, to put the stream in a `TokioIo`, sets it himself.
+//! hyper calls `shutdown()` when an HTTP connection ends, and drops the stream at once. If bytes of the
+//! client are unread then, as when a request is refused before its body was read, the kernel answers
+//! with a reset, and the client loses the response. The streams of all integrations therefore have
+//! the policy [`ClosePolicy::Linger`] with its usual bounds, unless the acceptor or the connector
+//! [was given another](crate::GracefulAcceptor::with_policy). If you call [`GracefulAcceptor::accept`]
+//! directly, pass the stream to `hyper::io`, or set the policy with `with_policy`.
 //!
-//! Where a body fails half-way, hyper drops the stream without `shutdown()`. Then no close_notify
-//! is sent, and the client sees that something is missing.
+//! If a body fails half-way, hyper drops the stream without `shutdown()`. No `close_notify` is sent
+//! then, and the client sees that something is missing. A stream that is dropped before anything was
+//! written does send it: a client whose connection is stopped before its request was read knows that
+//! it may send the request again.
 //!
 //! # Stopping a server
 //!
-//! 1. Stop accepting and let HTTP finish: `with_graceful_shutdown` of `axum::serve`,
-//!    `graceful_shutdown` of axum-server's `Handle` and of hyper-util's `GracefulShutdown`,
-//!    `serve_with_incoming_shutdown` of tonic. Idle connections are closed, with close_notify.
-//! 2. At the same time, [`CloseTracker::drain`]: it waits for the streams, WebSockets and those that
-//!    linger among them, and ends what is left at its deadline.
+//! 1. [`CloseTracker::begin_drain`]: from here on every connection that ends is in the report.
+//! 2. Stop accepting and let HTTP finish: `with_graceful_shutdown` of `axum::serve` (which takes
+//!    [`CloseTracker::draining`]), `graceful_shutdown` of axum-server's `Handle`, `serve_until` for your
+//!    own accept loop on hyper, `serve_with_incoming_shutdown` of tonic. Idle connections are closed
+//!    with `close_notify`.
+//! 3. At the same time, `finish` of the drain: it waits for the streams, including WebSockets and those
+//!    that linger, and aborts what is left at its deadline. [`CloseTracker::drain`] is both in one.
 //!
 //! [`ClosePolicy::Linger`]: crate::ClosePolicy::Linger
 //! [`CloseTracker`]: crate::CloseTracker
+//! [`CloseTracker::begin_drain`]: crate::CloseTracker::begin_drain
 //! [`CloseTracker::drain`]: crate::CloseTracker::drain
+//! [`CloseTracker::draining`]: crate::CloseTracker::draining
 //! [`GracefulAcceptor`]: crate::GracefulAcceptor
 //! [`GracefulAcceptor::accept`]: crate::GracefulAcceptor::accept
 //! [`GracefulStream`]: crate::GracefulStream

@@ -1,14 +1,15 @@
-//! Ends TLS connections properly on Tokio: what OpenSSL's [SSL_shutdown(3)] does, as an async
-//! extension of tokio-rustls streams.
+//! Graceful TLS shutdown for Tokio: an async equivalent of OpenSSL's [SSL_shutdown(3)] for
+//! tokio-rustls streams.
 //!
-//! [`ShutdownExt`] adds two calls to [`client::TlsStream`](tokio_rustls::client::TlsStream),
+//! [`ShutdownExt`] adds three calls to [`client::TlsStream`](tokio_rustls::client::TlsStream),
 //! [`server::TlsStream`](tokio_rustls::server::TlsStream) and
 //! [`TlsStream`](tokio_rustls::TlsStream):
 //!
-//! - [`close_notify()`](ShutdownExt::close_notify) sends our close_notify alert and flushes it; one
-//!   direction, reading goes on.
+//! - [`close_notify()`](ShutdownExt::close_notify) sends our `close_notify` alert and flushes it; the
+//!   read half stays open.
 //! - [`shutdown_bidirectional()`](ShutdownExt::shutdown_bidirectional) sends ours and waits for the
 //!   peer's.
+//! - [`peer_closed()`](ShutdownExt::peer_closed) waits until the peer has closed, and sends nothing.
 //!
 //! ```
 //! use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -18,7 +19,7 @@
 //!     tls.write_all(file).await?;
 //!     let closed = tls.shutdown_bidirectional().await?;
 //!     if !closed.is_clean() {
-//!         eprintln!("the server may not have read all of it: {}", closed.peer());
+//!         eprintln!("the server may not have received all of it: {}", closed.peer());
 //!     }
 //!     Ok(())
 //! }
@@ -26,26 +27,27 @@
 //!
 //! # Why
 //!
-//! A TLS 1.3 client that writes, calls `shutdown()` and drops the stream loses its upload in 19 of
-//! 20 runs over loopback, and is told `Ok`: the session tickets that it has not read turn the close
-//! of the socket into a reset. A server that answers before it has read the request loses the
-//! answer in the same way. Two peers that close with full buffers wait for each other for ever.
-//! The README has the figures, and the example `graceful_close` measures them.
+//! A TLS 1.3 client that writes, calls `shutdown()` and drops the stream loses its upload in most
+//! runs over loopback, and `shutdown()` returns `Ok`: the session tickets that it has not read make
+//! the kernel send RST when the socket is closed. A server that answers before it has read the whole
+//! request loses its answer in the same way. Two peers that close with full buffers wait for each
+//! other forever. The README has the figures, and the example `graceful_close` measures them.
 //!
 //! # What to use
 //!
 //! | you want to | use |
 //! |---|---|
-//! | end your direction and read on | [`close_notify`](ShutdownExt::close_notify) |
-//! | send your last bytes and the alert together | [`close_notify_with`](ShutdownExt::close_notify_with) |
-//! | know that the peer has got everything | [`shutdown_bidirectional`](ShutdownExt::shutdown_bidirectional) |
-//! | hand the stream to code that only knows [`AsyncWrite`](tokio::io::AsyncWrite) | [`GracefulStream`] with a [`ClosePolicy`] |
-//! | go on in plaintext on the same transport | [`RecordAligned`], [`GracefulStream::into_transport`] |
-//! | keep good sessions and throw away bad ones | [`GracefulConnector`], [`GracefulAcceptor`], [`resumption`] |
-//! | count open streams, wait for them, end the stragglers | [`CloseTracker`] |
+//! | half-close: signal the end of data and keep reading | [`close_notify`](ShutdownExt::close_notify) |
+//! | close, and know that nothing of what the peer sent is missing | [`shutdown_bidirectional`](ShutdownExt::shutdown_bidirectional) |
+//! | notice that the peer has closed an idle connection | [`peer_closed`](ShutdownExt::peer_closed) |
+//! | send the final data and `close_notify` in one write | [`GracefulStream::close_notify_with`] |
+//! | pass the stream to code that only knows [`AsyncWrite`](tokio::io::AsyncWrite) | [`GracefulStream`] with a [`ClosePolicy`] |
+//! | continue in plaintext on the same transport | [`RecordAligned`], [`GracefulStream::into_transport`] |
+//! | evict cached sessions whose connection failed or was not closed | [`GracefulConnector`], [`GracefulAcceptor`], [`resumption`] |
+//! | count open connections, wait for them, abort the stragglers | [`CloseTracker`] |
 //! | serve with hyper, axum or tonic, or be a client with hyper-util | [`integrations`] |
-//! | close from `Drop`, knowing what that means | [`CloseOnDrop`] |
-//! | tell a missing close_notify from other errors | [`is_missing_close_notify`] |
+//! | send `close_notify` on drop (best effort; can hide truncation) | [`CloseOnDrop`] |
+//! | tell a missing `close_notify` from other errors | [`is_missing_close_notify`] |
 //!
 //! # How it maps to SSL_shutdown(3)
 //!
@@ -58,20 +60,30 @@
 //! | -1, fatal | [`ShutdownError`] |
 //! | `SSL_get_shutdown`, `SSL_set_shutdown` | [`GracefulStream::state`], [`set_state`](GracefulStream::set_state) |
 //! | `SSL_set_quiet_shutdown` | [`GracefulStream::set_quiet_shutdown`] |
+//! | `SSL_CTX_set_session_id_context` | [`ServerSessions::with_context`](resumption::ServerSessions::with_context) |
 //!
 //! # When not to use it
 //!
-//! Where a message says itself where it ends, nobody writes while you close, and resumption does
-//! not matter, tokio-rustls's own `shutdown()` is enough. Where you cannot wait at the end of a
-//! connection, no call can tell you that the peer has got everything.
+//! If your protocol is self-delimiting, no data is in flight when you close, and you do not need
+//! session resumption, `shutdown()` of tokio-rustls is enough. If you cannot wait at the end of a
+//! connection, no call can tell you whether the peer has received everything.
 //!
 //! # What it does not do
 //!
-//! It closes no transport but in [`GracefulStream`]'s `shutdown()`, sends no close_notify from
-//! `Drop` unless you ask for [`CloseOnDrop`], and chooses no crypto provider: the features `ring`,
-//! `aws-lc-rs`, `tls12` and `early-data` only forward to tokio-rustls. `session-cache` adds
-//! `ClientSessions::in_memory`, `tracing` and `metrics` tell of each close, and each of the
-//! [`integrations`] has its own. No feature is on by default.
+//! Only [`GracefulStream`]'s `shutdown()` closes the transport. Nothing is sent on drop unless you opt
+//! in with [`CloseOnDrop`], or use the HTTP [`integrations`] and have written nothing. No crypto
+//! provider is chosen.
+//!
+//! # Cargo features
+//!
+//! None is on by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `ring`, `aws-lc-rs`, `tls12`, `early-data` | the feature of the same name of tokio-rustls; `early-data` also adds `GracefulConnector::with_early_data` |
+//! | `session-cache` | `ClientSessions::in_memory` |
+//! | `hyper`, `axum-server`, `tls-listener`, `tonic` | the [integration](integrations) with that crate |
+//! | `tracing`, `metrics` | an event and a count for each close, see below |
 //!
 //! # Tracing and metrics
 //!

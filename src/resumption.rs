@@ -83,7 +83,7 @@
 //! a ticketer accepts none.
 //!
 //! A ticket goes back into the store if its handshake fails, but not where early data is accepted:
-//! there, whoever has recorded a ClientHello can use up its ticket, though not twice.
+//! there, anyone who has recorded a ClientHello can use up its ticket, though not twice.
 //!
 //! # A fleet of servers
 //!

@@ -110,7 +110,7 @@ impl fmt::Display for PeerClose {
 /// # async fn f(mut tls: TlsStream<tokio::net::TcpStream>) -> Result<(), ShutdownError> {
 /// match tls.peer_closed().await? {
 ///     PeerStatus::Closed(how) => println!("closed while idle: {how}"),
-///     PeerStatus::Readable => println!("an answer that nobody asked for"),
+///     PeerStatus::Readable => println!("an answer that was not asked for"),
 /// }
 /// # Ok(()) }
 /// ```

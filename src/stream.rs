@@ -2,7 +2,7 @@
 //! that belong to a stream: `RecordAligned`, `CloseOnDrop`.
 //!
 //! This folder knows how an application uses a stream (readers, writers, policies) and writes the
-//! record of the connection. How a close proceeds is decided in `close/`; whoever makes streams
+//! record of the connection. How a close proceeds is decided in `close/`; what creates streams
 //! (`handshake/`, `integrations/`) is above and unknown here.
 
 pub(crate) mod close_notify_with;
@@ -59,7 +59,7 @@ use crate::{
 ///
 /// # Dropping
 ///
-/// Nothing is sent on drop: a `close_notify` that nobody asked for would make a truncated message
+/// Nothing is sent on drop: a `close_notify` that was not asked for would make a truncated message
 /// look complete. See [`CloseOnDrop`](crate::CloseOnDrop) if that cannot happen in your protocol.
 /// The streams of the HTTP [`integrations`](crate::integrations) send it if they are dropped before
 /// any application data was written.

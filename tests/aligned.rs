@@ -25,7 +25,7 @@ fn rig(case: Case) -> Rig<Tls> {
 }
 
 impl Rig<Tls> {
-    /// The peer's last word, with `glued` right behind it.
+    /// The peer's close_notify, with `glued` right behind it.
     fn close_notify_and(&mut self, glued: &[u8]) -> Vec<u8> {
         self.peer.0.send_close_notify();
         [&self.peer.take_queue(), glued].concat()
@@ -146,7 +146,7 @@ fn d05_nothing_is_lost_whatever_the_transport_gives_at_once() {
 }
 
 #[test]
-fn d05_data_that_a_close_throws_away_takes_nothing_glued_with_it() {
+fn d05_a_close_that_discards_data_takes_nothing_glued_with_them() {
     for case in CASES {
         for size in [1, usize::MAX] {
             let mut rig = rig(case);
@@ -478,7 +478,7 @@ fn d06_an_alert_that_is_half_written_does_not_count() {
     }
 }
 
-/// What has come instead of TLS.
+/// What has arrived instead of TLS.
 #[track_caller]
 fn raw_bytes(stream: Tls) -> (Scripted, Vec<u8>) {
     let aligned = match stream.into_inner() {

@@ -155,7 +155,7 @@ async fn serve(tcp: TcpStream, case: Case) -> Served {
             return Served::Spoiled;
         }
     }
-    // JNDI does not always say goodbye in LDAP.
+    // JNDI does not always send UnbindRequest.
     assert_ne!(respond(&mut clear, "clear").await, End::StartTls);
     Served::Whole
 }

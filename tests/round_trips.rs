@@ -95,7 +95,7 @@ async fn it_takes_no_time_when_the_peer_has_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_close_in_one_direction_waits_for_nobody() {
+async fn a_close_in_one_direction_waits_for_nothing() {
     for case in CASES {
         let (mut ours, _theirs) = pair(case).await;
         let (state, elapsed) = timed(async { ours.close_notify().await.unwrap() }).await;

@@ -163,7 +163,7 @@ impl<S: RustlsStream> Backend for S {
         state: &mut AlertState,
     ) -> Poll<Result<(), BackendError>> {
         if matches!(state.alert, Alert::Unqueued | Alert::Waiting) {
-            // From here on the application writes no more, also while the handshake goes on.
+            // From here on the application writes no more, also while the handshake continues.
             state.alert = Alert::Waiting;
             ready!(self.poll_early_data(cx)).map_err(handshake_error)?;
             if on!(self.parts().1, tls => tls.is_handshaking()) {

@@ -69,7 +69,7 @@ pub(crate) struct Machine {
     expired: bool,
     send_blocked: bool,
     receive_blocked: bool,
-    /// The library receives no more before somebody takes what there is.
+    /// The library receives no more before what there is was read.
     full: bool,
     /// There is something to read.
     readable: bool,

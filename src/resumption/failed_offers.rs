@@ -9,7 +9,7 @@ use rustls::pki_types::ServerName;
 
 /// After so many failed handshakes in a row the session that they have offered is evicted.
 ///
-/// One alone proves nothing: whoever can write to the network can make a handshake fail. But a
+/// One alone proves nothing: anyone who can write to the network can make a handshake fail. But a
 /// server that answers each attempt to resume with a failure must not be out of reach until the
 /// session expires.
 const LIMIT: u8 = 3;

@@ -1,4 +1,4 @@
-//! `CloseOnDrop`: the opt-in to a close_notify that nobody has asked for.
+//! `CloseOnDrop`: sends `close_notify` from its destructor.
 
 use std::{
     io::{self, IoSlice},
@@ -11,22 +11,22 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::shutdown_ext::{ShutdownExt, close_progress::CloseProgress};
 
-/// A TLS stream that sends close_notify when it is dropped.
+/// Wraps a TLS stream and sends `close_notify` when it is dropped.
 ///
-/// One attempt that does not block: what the transport takes at once is sent, the rest is not.
-/// Nothing is spawned, no runtime is needed, and nothing is read. The transport is dropped right
-/// after it, so all that is said under [`ClosePolicy::Linger`](crate::ClosePolicy::Linger) of
-/// unread bytes and RST holds: where the last bytes matter, close and await.
+/// One attempt that does not block: what the transport takes at once is sent, the rest is not. No
+/// task is spawned, no runtime is needed, and nothing is read. The transport is dropped right after
+/// it, so what [`ClosePolicy::Linger`](crate::ClosePolicy::Linger) says about unread bytes and RST
+/// holds: if the last bytes matter, close and await.
 ///
 /// Nothing is sent if the stream was closed before, during a panic, or after
 /// [`disarm`](Self::disarm).
 ///
 /// # Why it is not the default
 ///
-/// For a peer, close_notify says: this is all that I had to say. A task that is cancelled in the
-/// middle of an answer has not said all, and where the end of the connection is the end of the
-/// message (HTTP/1.0, FTP data), the answer would look whole. Use it only for protocols whose
-/// messages say themselves where they end.
+/// To a peer, `close_notify` means that the data are complete. A task that is cancelled in the middle
+/// of an answer has not sent all of it, and where the end of the connection is the end of the message
+/// (HTTP/1.0, FTP data), the answer would look complete. Use it only for protocols that are
+/// self-delimiting.
 ///
 /// ```
 /// use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -35,7 +35,7 @@ use crate::shutdown_ext::{ShutdownExt, close_progress::CloseProgress};
 /// async fn one_request(tls: TlsStream<TcpStream>) -> std::io::Result<()> {
 ///     let mut tls = CloseOnDrop::new(tls);
 ///     tls.write_all(b"PING\r\n").await?;
-///     Ok(()) // close_notify goes out here, and where `?` returns
+///     Ok(()) // `close_notify` is sent here, and where `?` returns
 /// }
 /// ```
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub struct CloseOnDrop<S: ShutdownExt> {
 }
 
 impl<S: ShutdownExt> CloseOnDrop<S> {
-    /// Wraps a TLS stream.
+    /// Creates a new wrapper of a TLS stream.
     #[must_use]
     pub const fn new(stream: S) -> Self {
         Self {
@@ -54,18 +54,18 @@ impl<S: ShutdownExt> CloseOnDrop<S> {
         }
     }
 
-    /// Returns the stream inside.
+    /// Returns a reference to the wrapped stream.
     #[must_use]
     pub const fn get_ref(&self) -> &S {
         &self.stream
     }
 
-    /// Returns the stream inside.
+    /// Returns a mutable reference to the wrapped stream.
     pub const fn get_mut(&mut self) -> &mut S {
         &mut self.stream
     }
 
-    /// Drops the stream without close_notify from now on.
+    /// Turns this off: the stream is dropped without `close_notify`.
     pub const fn disarm(&mut self) {
         self.armed = false;
     }
@@ -75,7 +75,7 @@ impl<S: ShutdownExt> Drop for CloseOnDrop<S> {
     fn drop(&mut self) {
         if self.armed && !thread::panicking() {
             let mut cx = Context::from_waker(Waker::noop());
-            // Nobody is left to hear of a failure.
+            // There is no one to report a failure to.
             let _ = self
                 .stream
                 .poll_close_notify(&mut cx, &mut CloseProgress::new());

@@ -17,14 +17,14 @@ const CAPACITY: usize = 4096;
 
 /// A transport that never hands out bytes past the end of the current TLS record.
 ///
-/// rustls reads as much as it gets and throws away what lies behind the peer's close_notify. Put
-/// this under the TLS stream where the transport outlives TLS: it reads ahead into a buffer of its
+/// rustls reads as much as it gets and discards what follows the peer's `close_notify`. Put this
+/// under the TLS stream where the transport outlives TLS: it reads ahead into a buffer of its
 /// own (4 KiB, or the longest record that came), gives rustls one record at a time, and keeps the
 /// rest for
 /// [`GracefulStream::into_transport`](crate::GracefulStream::into_transport).
 ///
 /// As the transport that comes out of there, or after [`into_plain`](Self::into_plaintext), it is
-/// readable and writable as any other: first what it has read ahead, then the transport inside.
+/// readable and writable as any other: first what it has read ahead, then the underlying transport.
 ///
 /// If the peer sends something else than TLS, reads fail with
 /// [`InvalidData`](io::ErrorKind::InvalidData), rustls sees nothing of it, and
@@ -95,25 +95,27 @@ impl<IO> RecordAligned<IO> {
         }
     }
 
-    /// Returns the transport inside.
+    /// Returns a reference to the underlying transport.
     #[must_use]
     pub const fn get_ref(&self) -> &IO {
         &self.io
     }
 
-    /// Returns the transport inside. Reading from it gets records out of step.
+    /// Returns a mutable reference to the underlying transport.
+    ///
+    /// Reading from it directly loses the record boundaries.
     pub const fn get_mut(&mut self) -> &mut IO {
         &mut self.io
     }
 
-    /// Returns the transport inside, and what was read ahead of it.
+    /// Consumes the wrapper and returns the underlying transport, and what was read ahead of it.
     #[must_use]
     pub fn into_parts(self) -> (IO, Vec<u8>) {
         let ahead = self.ahead().to_vec();
         (self.io, ahead)
     }
 
-    /// Stops looking for records: what comes is no longer TLS.
+    /// Stops looking for records: what follows is not TLS.
     #[must_use]
     pub fn into_plaintext(mut self) -> Self {
         self.mode = Mode::Plain;
@@ -195,7 +197,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RecordAligned<IO> {
                     if this.ahead().len() < wanted {
                         match this.poll_fill(cx, left) {
                             Poll::Ready(Ok(true)) => continue,
-                            // Now: a socket says it once.
+                            // Return the error now; a socket reports it only once.
                             Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
                             // What there is of the record all the same.
                             _ if !this.ahead().is_empty() => {}

@@ -20,7 +20,7 @@ use crate::tracker::{
 /// # How it compares
 ///
 /// tokio-util's `TaskTracker` and hyper-util's `GracefulShutdown` track tasks and HTTP connections.
-/// This type tracks the TLS streams below them, whoever owns those. To stop a server: call
+/// This type tracks the TLS streams below them, no matter which task owns those. To stop a server: call
 /// [`begin_drain`](Self::begin_drain), stop accepting, ask your framework to finish its requests,
 /// then [`Drain::finish`].
 ///

@@ -1,8 +1,8 @@
 //! One event and one count for each close, if the features `tracing` and `metrics` are on and
-//! somebody listens.
+//! there is a listener.
 //!
-//! If nobody does, a close must cost next to nothing: no clock is read, nothing is formatted and
-//! nothing is allocated before somebody was found to listen.
+//! Without one, a close must cost next to nothing: no clock is read, nothing is formatted and
+//! nothing is allocated before a listener was found.
 
 use std::{fmt, time::Duration};
 
@@ -18,7 +18,7 @@ pub(crate) const WANTED: bool = cfg!(any(feature = "tracing", feature = "metrics
 const TARGET: &str = "tokio_tls_shutdown";
 
 /// What is observed of one close: of a connection, by its record, or of one call on a plain stream.
-/// Empty while nobody listens.
+/// Empty while there is no listener.
 #[derive(Debug, Default)]
 pub(crate) struct CloseSpan(Option<Box<Observed>>);
 
@@ -39,7 +39,7 @@ impl CloseSpan {
     }
 
     /// For a connection: its event is emitted in the span that is current now, where the user has
-    /// put the name of the peer, and not in that of whoever drops the stream.
+    /// put the name of the peer, and not in that of the task that drops the stream.
     pub(crate) fn of_connection() -> Self {
         let mut this = Self::default();
         this.on_span_known();
@@ -113,7 +113,7 @@ impl CloseSpan {
         work()
     }
 
-    /// Returns `true` if somebody listened when the close began. A call need not ask again at its
+    /// Returns `true` if there was a listener when the close began. A call need not ask again at its
     /// end; the record of a connection, which may live for days, does.
     pub(crate) fn is_observed(&self) -> bool {
         self.0.is_some()
@@ -149,13 +149,13 @@ impl CloseSpan {
     }
 }
 
-/// Returns `true` if somebody may want to know of a close.
+/// Returns `true` if a close may have a listener.
 #[inline]
 fn listens() -> bool {
     traces() || measures()
 }
 
-/// Returns `true` if somebody may listen to the event. A level is one load where nobody does.
+/// Returns `true` if the event may have a listener. Where it has none, a level is one load.
 fn traces() -> bool {
     #[cfg(feature = "tracing")]
     return tracing::enabled!(target: TARGET, tracing::Level::DEBUG);
@@ -163,7 +163,7 @@ fn traces() -> bool {
     false
 }
 
-/// Returns `true` if somebody measures how long a close takes.
+/// Returns `true` if there is a recorder of how long a close takes.
 fn measures() -> bool {
     #[cfg(feature = "metrics")]
     return recorder::is_installed();

@@ -19,7 +19,7 @@ mod tests;
 
 /// What is known of the end of one connection, from its handshake on.
 ///
-/// Owned by whoever owns the connection, and dropped with it. Its methods fall into three kinds:
+/// Owned by the owner of the connection, and dropped with it. Its methods fall into three kinds:
 /// `set_session_guard` and `track` say who is told; `poll_aborted` and `abort` are how a tracker
 /// ends the connection; `on_...` say what has happened, in the order in which it has. An `on_...`
 /// method may be called again with what is known already.
@@ -236,7 +236,7 @@ impl Drop for CloseRecord {
             });
         }
         self.span.emit(self.role, self.outcome(), self.discarded);
-        // Last: whoever waits for the tracker may end the process, and all else is done by then.
+        // Last: a task that waits for the tracker may end the process, and all else is done by then.
         drop(self.leave());
     }
 }

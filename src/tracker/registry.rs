@@ -18,13 +18,13 @@
 //! # Lock order
 //!
 //! 1. shards, in the order of their index;
-//! 2. nothing else: whoever holds the lock of an entry or of a wait list takes no other, and no
+//! 2. nothing else: who holds the lock of an entry or of a wait list takes no other, and no
 //!    such lock is taken while a shard is locked.
 //!
 //! # Who contends
 //!
 //! Between its registration and its end a connection takes only the lock of its own entry, which
-//! nobody else takes but an abort, once. Registration and end take the lock of one shard for one
+//! only an abort takes besides, once. Registration and end take the lock of one shard for one
 //! change of a map, a tenth of a microsecond next to a handshake of a hundred: with 16 shards even a
 //! machine that does nothing but handshakes does not notice. Only who asks for the counts (`stats`,
 //! the begin and the end of a drain, an abort) locks all shards.

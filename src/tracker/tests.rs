@@ -17,7 +17,7 @@ use shuttle::{future::block_on, thread};
 #[cfg(not(shuttle))]
 use std::thread;
 
-/// Runs a future on this thread. If nobody wakes it, this hangs, and the model checker says so.
+/// Runs a future on this thread. If nothing wakes it, this hangs, and the model checker says so.
 #[cfg(not(shuttle))]
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(thread::Thread);
@@ -67,7 +67,7 @@ async fn aborted(guard: &TrackerGuard, side: Side) {
 
 /// Connections of one kind close by themselves, those of the other when they are aborted; one more
 /// is made while the tracker drains. Whatever the schedule, all end, each is counted once and
-/// reported before it is missed, and nobody sleeps through it.
+/// reported before it is missed, and no task sleeps through it.
 fn drain(closing: u64, staying: u64) {
     let reported = Arc::new(AtomicU64::new(0));
     let tracker = CloseTracker::with_on_close({

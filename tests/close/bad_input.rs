@@ -520,7 +520,7 @@ fn b21_a_fatal_alert_in_the_clear_is_an_error_and_no_alert_of_the_peers() {
         wire.feed(&plain_record(ALERT, &[FATAL, HANDSHAKE_FAILURE]));
         let error = assert_ready_err!(spawn(stream.shutdown_bidirectional()).poll());
         Ends::Refused(decrypt_error).check(&error, "in the clear");
-        // Whoever is on the path can send it.
+        // It is not authenticated.
         assert_eq!(alert(&error), None);
         let error = std::io::Error::from(error);
         assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
@@ -614,7 +614,7 @@ fn g11_behind_any_amount_of_unread_data_bad_input_is_never_forgotten() {
 }
 
 #[test]
-fn a17_a_bad_record_leaves_nothing_behind_our_close_notify_for_whoever_closes_the_transport() {
+fn a17_a_bad_record_leaves_nothing_behind_our_close_notify_that_tokio_rustls_would_send() {
     for case in CASES {
         for input in INPUTS.iter().filter(|input| !input.ends.is_eof()) {
             let (mut stream, wire, mut forge) = Rig::new(case).forge();

@@ -292,7 +292,7 @@ fn c05_a_deadline_that_has_to_be_waited_for_panics_without_a_timer_as_documented
 }
 
 #[test]
-fn c06_a_zero_deadline_tries_ours_and_waits_for_nobody() {
+fn c06_a_zero_deadline_tries_to_send_and_waits_for_nothing() {
     for case in CASES {
         // Not even a timer is needed.
         let mut rig = Rig::new(case);
@@ -301,7 +301,7 @@ fn c06_a_zero_deadline_tries_ours_and_waits_for_nobody() {
         assert_eq!(closed.peer(), PeerClose::TimedOut);
         rig.assert_wrote_and_closed(&[]);
 
-        // What has already come is taken.
+        // What has already arrived is taken.
         let mut rig = Rig::new(case);
         rig.peer_closes();
         let close = rig.stream.shutdown_bidirectional().deadline(Duration::ZERO);

@@ -46,7 +46,7 @@ const GRACEFUL: [Call; 8] = [
 ];
 
 const BEFORE: &[u8] = b"what was written before";
-const LAST: &[u8] = b", and the last words";
+const LAST: &[u8] = b", and the last data";
 const LATE: &[u8] = b"more";
 
 impl Call {

@@ -220,7 +220,7 @@ fn g10_the_close_of_rustls_is_sent_by_the_write_that_causes_it() {
         for limit in 1..=8 {
             let mut rig = rig(case, limit).map(GracefulStream::new);
             let taken = write(&mut rig, 12);
-            // Nobody has to close.
+            // Without a call of the application.
             assert_eq!(rig.stream.state(), ShutdownState::SENT);
             rig.assert_wrote_and_closed(&vec![b'x'; taken]);
             // And nothing of it is on its way when the transport is flushed.

@@ -57,7 +57,7 @@ enum Call {
     With,
 }
 
-const LAST: &[u8] = b"the last words";
+const LAST: &[u8] = b"the last data";
 
 impl Call {
     fn last(self) -> &'static [u8] {

@@ -314,10 +314,13 @@ async fn g13_a_reader_in_another_task_gets_the_rest_though_the_alert_is_blocked(
     }
 }
 
+/// How the peer ends a drain.
+type Ends = fn(&mut Rig<GracefulStream<TlsStream<Scripted>>>);
+
 #[tokio::test(start_paused = true)]
 async fn g14_a_second_shutdown_behind_late_data_says_the_same_and_waits_for_nothing() {
     for case in CASES {
-        let ends: [(fn(&mut Rig<GracefulStream<TlsStream<Scripted>>>), PeerClose); 4] = [
+        let ends: [(Ends, PeerClose); 4] = [
             (|_| {}, PeerClose::TimedOut),
             (Rig::peer_closes, PeerClose::CloseNotify),
             (|rig| rig.wire.at_end(Step::Zero), PeerClose::Eof),
@@ -350,7 +353,7 @@ async fn g14_a_second_shutdown_behind_late_data_says_the_same_and_waits_for_noth
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_has_read_in_the_same_task_before_lingers_all_the_same() {
+async fn a_read_that_was_given_up_in_the_same_task_does_not_end_the_drain() {
     for case in CASES {
         let mut rig = rig(case);
         // As hyper does: a read that is pending, and a shutdown in the same task.

@@ -1,10 +1,11 @@
-//! The cases of a TLS close, each test named after the case that it proves.
+//! The cases of a TLS close, each test named after the case that it proves: `tests/CASES.md`.
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod bad_input;
 mod cancelling;
+mod cases;
 mod drop_in;
 mod dropped;
 mod early_data;

@@ -448,7 +448,7 @@ async fn g29_it_is_selected_beside_a_queue_of_messages() {
         let mut ours = GracefulStream::new(ours);
         let (messages, mut queue) = tokio::sync::mpsc::channel::<&[u8]>(10);
         let peer = async {
-            let mut got = vec![0; 30];
+            let mut got = [0; 30];
             for message in [&b"one, "[..], b"two, ", b"three"] {
                 messages.send(message).await.unwrap();
                 theirs.read_exact(&mut got[..message.len()]).await.unwrap();

@@ -1,4 +1,4 @@
-//! A: sending ours.
+//! A: sending our close_notify.
 
 use std::{io::ErrorKind, task::Poll};
 
@@ -138,7 +138,7 @@ fn a06_called_again_it_gives_the_same_answer_and_writes_nothing() {
 }
 
 #[test]
-fn a07_after_a_fatal_alert_of_ours_nothing_more_is_sent() {
+fn a07_after_our_fatal_alert_nothing_more_is_sent() {
     for case in CASES {
         let (mut stream, wire, mut forge) = Rig::new(case).forge();
         let mut bad = forge.seal(forge::APPLICATION_DATA, b"bad");
@@ -164,7 +164,7 @@ fn a07_after_a_fatal_alert_of_ours_nothing_more_is_sent() {
 }
 
 #[test]
-fn a08_after_a_fatal_alert_of_theirs_nothing_is_sent_and_nobody_is_waited_for() {
+fn a08_after_a_fatal_alert_of_the_peer_nothing_is_sent_and_nothing_is_waited_for() {
     for case in CASES {
         let (mut stream, wire, mut forge) = Rig::new(case).forge();
         wire.feed(&forge.alert(forge::FATAL, forge::HANDSHAKE_FAILURE));
@@ -197,7 +197,7 @@ fn a09_an_unfinished_handshake_is_an_error_and_sends_no_alert_in_the_clear() {
             TlsStream::Client(stream) => {
                 let config = case.client_config().into();
                 let mut fresh = ClientConnection::new(config, pair::name()).unwrap();
-                // Its ClientHello is out, and no answer has come.
+                // Its ClientHello is sent and not answered.
                 fresh.write_tls(&mut Vec::new()).unwrap();
                 *stream.get_mut().1 = fresh;
             }
@@ -206,7 +206,7 @@ fn a09_an_unfinished_handshake_is_an_error_and_sends_no_alert_in_the_clear() {
                 *stream.get_mut().1 = ServerConnection::new(config).unwrap();
             }
         }
-        // With early data the handshake is gone on with, and there is nothing to read.
+        // With early data the handshake continues, and there is nothing to read.
         wire.at_end(Step::Zero);
         let errors = [
             assert_ready_err!(spawn(stream.close_notify()).poll()),
@@ -545,7 +545,7 @@ fn a16_an_alert_that_rustls_has_queued_itself_is_flushed_and_not_repeated() {
 }
 
 #[test]
-fn a17_a_fatal_alert_behind_ours_is_never_written() {
+fn a17_a_fatal_alert_behind_our_close_notify_is_never_written() {
     for case in CASES {
         let (mut stream, wire, mut forge) = Rig::new(case).forge();
         let mut bad = forge.seal(forge::APPLICATION_DATA, b"bad");
@@ -560,7 +560,7 @@ fn a17_a_fatal_alert_behind_ours_is_never_written() {
 }
 
 #[test]
-fn a17_no_renegotiation_behind_ours_is_never_written() {
+fn a17_no_renegotiation_behind_our_close_notify_is_never_written() {
     let case = Case::new(Version::Tls12, Role::Client);
     for taken in 0..=case.alert_len() {
         let (mut stream, wire, mut forge) = Rig::new(case).forge();

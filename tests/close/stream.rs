@@ -411,7 +411,7 @@ fn a17_no_renegotiation_is_never_written_behind_close_notify_by_any_later_call()
     assert_pending!(spawn(stream.shutdown_bidirectional().no_deadline()).poll());
     assert_ready_ok!(spawn(stream.flush()).poll());
     assert_ready_ok!(spawn(stream.shutdown()).poll());
-    // Nor by whoever has the stream inside.
+    // Nor by the owner of the wrapped stream.
     assert_ready_ok!(spawn(stream.into_inner().shutdown()).poll());
     forge.assert_only_close_notify(&wire.take_outbound());
 }
@@ -426,7 +426,7 @@ fn a_quiet_shutdown_sends_nothing_and_always_succeeds() {
         assert_eq!(state, ShutdownState::COMPLETE);
         let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
         assert_eq!(closed.peer(), PeerClose::Assumed);
-        assert!(!closed.is_clean(), "nobody has vouched for an end");
+        assert!(!closed.is_clean(), "the end is not authenticated");
         assert_ready_err!(spawn(rig.stream.write(b"late")).poll());
         assert_ready_ok!(spawn(rig.stream.shutdown()).poll());
         assert_eq!(rig.wire.counts().shutdowns, 1);

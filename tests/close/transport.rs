@@ -74,7 +74,7 @@ async fn d01_the_transport_carries_other_bytes_both_ways_afterwards() {
     }
 }
 
-/// Closes both at once, and asserts that each has thrown away `discarded` bytes.
+/// Closes both at once, and asserts that each has discarded so many bytes.
 async fn close_both(ours: &mut Tls, theirs: &mut Tls, discarded: u64) {
     let (ours, theirs) = tokio::join!(
         ours.shutdown_bidirectional(),
@@ -110,7 +110,7 @@ async fn a_peer_that_reads_to_the_end_gets_all_before_the_close_is_clean() {
             let reader = async {
                 let mut got = Vec::new();
                 theirs.read_to_end(&mut got).await.unwrap();
-                // As everybody does who knows nothing of this crate.
+                // As an application does that does not know this crate.
                 theirs.shutdown().await.unwrap();
                 got
             };

@@ -53,7 +53,7 @@ fn rig<S>(case: Case, kind: ErrorKind, wrap: fn(Plain) -> S) -> Rig<S> {
     rig
 }
 
-/// Polls as often as a close may give way. Each time it must wake itself, as nobody else does.
+/// Polls as often as a close may give way. Each time it must wake itself, as nothing else does.
 fn give_way<F: Future>(close: &mut Spawn<F>, turns: usize) {
     for turn in 0..turns {
         assert!(close.poll().is_pending(), "turn {turn}");
@@ -209,7 +209,7 @@ fn g12_the_turns_are_counted_over_calls_that_are_dropped() {
 }
 
 #[test]
-fn g12_a_failure_of_ours_alone_is_an_error_at_once() {
+fn g12_a_local_failure_is_an_error_at_once() {
     for case in CASES {
         for kind in [
             ErrorKind::PermissionDenied,

@@ -1,4 +1,4 @@
-//! B: waiting for theirs.
+//! B: waiting for the close_notify of the peer.
 
 use std::{
     future::poll_fn,
@@ -42,7 +42,7 @@ const TLS13: [Case; 2] = [
 ];
 
 #[test]
-fn b01_theirs_was_processed_before_we_close() {
+fn b01_the_peers_alert_was_processed_before_we_close() {
     for case in CASES {
         for notify_first in [false, true] {
             let mut rig = Rig::new(case);
@@ -63,7 +63,7 @@ fn b01_theirs_was_processed_before_we_close() {
 }
 
 #[test]
-fn b02_theirs_lies_unread_in_the_socket() {
+fn b02_the_peers_alert_is_unread_in_the_socket() {
     for case in CASES {
         let mut rig = Rig::new(case);
         rig.peer_closes();
@@ -102,7 +102,7 @@ async fn b03_both_send_first_and_cross() {
 }
 
 #[test]
-fn b04_tickets_after_ours_are_stored_and_counted() {
+fn b04_tickets_after_our_alert_are_stored_and_counted() {
     let case = Case::new(Version::Tls13, Role::Client);
     let client = case.client_config();
     let mut server = case.server_config();
@@ -111,7 +111,7 @@ fn b04_tickets_after_ours_are_stored_and_counted() {
         let mut rig = Rig::with(case, client.clone(), server.clone());
         let kind = rig.stream.get_ref().1.handshake_kind();
         assert_eq!(kind == Some(HandshakeKind::Resumed), resumes);
-        // The server's tickets are on their way, and nobody has read them.
+        // The server's tickets are on their way, and are unread.
         assert!(rig.wire.unread() > 0);
         let mut close = spawn(rig.stream.shutdown_bidirectional().no_deadline());
         assert_pending!(poll_while_woken(&mut close));
@@ -153,7 +153,7 @@ fn b04_a_quiet_shutdown_waits_for_no_tickets_and_counts_none() {
 }
 
 #[test]
-fn b05_a_key_update_after_ours_changes_their_keys_and_is_not_answered() {
+fn b05_a_key_update_after_our_alert_changes_the_keys_for_reading_and_is_not_answered() {
     for case in TLS13 {
         for taken in 0..=case.alert_len() {
             let mut rig = Rig::new(case);
@@ -270,7 +270,7 @@ fn b07_plaintext_already_buffered_is_discarded_and_counted() {
 }
 
 #[test]
-fn b08_data_after_ours_is_discarded_and_counted() {
+fn b08_data_after_our_alert_is_discarded_and_counted() {
     for case in CASES {
         let mut rig = Rig::new(case);
         let mut close = spawn(rig.stream.shutdown_bidirectional().no_deadline());
@@ -454,7 +454,7 @@ async fn b12_a_peer_that_never_answers() {
 }
 
 #[test]
-fn b12_ours_counts_as_sent() {
+fn b12_our_alert_counts_as_sent() {
     for case in CASES {
         let mut rig = Rig::new(case);
         let mut progress = CloseProgress::new();
@@ -485,7 +485,7 @@ async fn b13_the_deadline_runs_out_while_our_alert_is_blocked() {
             }
             rig.wire.every_write(Step::Block);
             rig.wire.every_flush(Step::Block);
-            // Though theirs has come.
+            // Although the peer's close_notify has arrived.
             rig.peer_writes(b"data");
             rig.peer_closes();
             let begin = Instant::now();
@@ -579,7 +579,7 @@ fn b15_an_end_that_a_read_has_seen_is_not_read_again() {
 }
 
 #[test]
-fn b15_an_end_while_ours_is_blocked_does_not_spin() {
+fn b15_an_end_while_our_alert_is_blocked_does_not_spin() {
     for case in CASES {
         let mut rig = Rig::new(case);
         rig.wire.every_write(Step::Block);
@@ -668,7 +668,7 @@ fn b16_a_tls_transport_that_was_cut_off_is_at_its_end() {
 }
 
 #[test]
-fn b16_a_reset_while_ours_is_blocked_leaves_it_undelivered() {
+fn b16_a_reset_while_our_alert_is_blocked_leaves_it_undelivered() {
     for case in CASES {
         let mut rig = Rig::new(case);
         rig.wire.every_write(Step::Block);
@@ -989,7 +989,7 @@ fn b27_one_poll_takes_a_bounded_number_of_reads() {
             assert!(rig.wire.counts().reads <= 64, "{:?}", rig.wire.counts());
             assert!(
                 close.is_woken() || rig.wire.unread() == 0,
-                "nobody polls it again"
+                "nothing polls it again"
             );
         }
         assert_pending!(poll_while_woken(&mut close));

@@ -7,7 +7,7 @@ use crate::harness::{Choosing, Run, Scenario, Wire, run, scenarios};
 /// How many choices are free; then the transport is fair.
 const DEPTH: usize = 6;
 
-/// Runs every schedule whose first `depth` choices differ, but only one of those that have come to
+/// Runs every schedule whose first `depth` choices differ, but only one of those that have reached
 /// the same point. Returns how many it has run.
 fn explore(scenario: &Scenario, depth: usize) -> usize {
     let mut runs = 0;

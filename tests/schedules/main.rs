@@ -1,5 +1,5 @@
-//! Whatever the transport does with each poll, and whoever runs when: every schedule of two peers
-//! that close keeps the rules.
+//! Whatever the transport does with each poll, and whichever peer runs when: every schedule of two
+//! peers that close keeps the rules.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -111,7 +111,7 @@ impl Case {
         }
     }
 
-    /// Shakes hands over two transports; the first becomes the stream under test.
+    /// Performs the handshake over two transports; the first becomes the stream under test.
     pub async fn pair<A, B>(self, ours: A, theirs: B) -> (TlsStream<A>, TlsStream<B>)
     where
         A: AsyncRead + AsyncWrite + Unpin,

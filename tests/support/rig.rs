@@ -76,7 +76,7 @@ impl<S> Rig<S> {
         self.wire.feed(&self.peer.take_queue());
     }
 
-    /// The peer says this.
+    /// The peer sends `data`.
     pub fn peer_writes(&mut self, data: &[u8]) {
         self.peer.write(data);
         self.deliver();
@@ -128,7 +128,7 @@ impl Peer {
         })
     }
 
-    /// Shakes hands with a stream in the role of the case.
+    /// Performs the handshake with a stream in the role of the case.
     pub fn meet<IO: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         case: Case,
@@ -202,7 +202,7 @@ impl Peer {
         data
     }
 
-    /// Tells whether our close_notify has reached the peer.
+    /// Returns `true` if our close_notify has reached the peer.
     pub fn is_closed(&mut self) -> bool {
         self.0.process_new_packets().unwrap().peer_has_closed()
     }

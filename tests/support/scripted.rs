@@ -140,7 +140,7 @@ impl Wire {
         }
     }
 
-    /// Flushes go on, likewise.
+    /// The same for flushes.
     pub fn unblock_flushes(&self) {
         let mut state = self.state();
         state.flushes.clear();

@@ -29,7 +29,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// A tower `Service<Uri>`, for hyper-util's
 /// [`legacy::Client`](hyper_util::client::legacy::Client). The streams linger when
 /// they are closed, unless [another policy](GracefulConnector::with_policy) is set: the pool closes
-/// its connections in tasks of its own, where nobody waits for that. A program that exits right
+/// its connections in tasks of its own, which no one waits for. A program that exits right
 /// after its last response stops those tasks; let it wait for its
 /// [`CloseTracker`](crate::CloseTracker).
 ///

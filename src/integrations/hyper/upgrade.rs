@@ -9,8 +9,8 @@ use crate::{policy::ClosePolicy, stream::GracefulStream};
 /// Takes the TLS stream out of a connection that was upgraded, with the policy
 /// [`ClosePolicy::Notify`], and the bytes behind the request that hyper has read already.
 ///
-/// A stream that lingers throws away what comes once it is shut down and nobody else reads.
-/// hyper's connections want that; a tunnel or a proxy, whose other direction goes on, does not. The
+/// A stream that lingers discards what arrives once it is shut down, unless a reader waits. hyper's
+/// connections need that; a tunnel or a proxy, whose other direction continues, does not. The
 /// stream stays in its tracker. Works for connections of hyper's `http1`, of hyper-util's `auto`
 /// builder, and so for `axum::serve` and axum-server.
 ///

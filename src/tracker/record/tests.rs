@@ -97,7 +97,7 @@ fn nothing_is_formatted_or_timed_while_nobody_listens() {
     for tracked in [false, true] {
         let mut record = CloseRecord::new(Role::Server);
         if tracked {
-            // It counts, and nobody has asked it for reports.
+            // It counts, and it was not asked for reports.
             record.track(&CloseTracker::new());
         }
         record.on_close_started();

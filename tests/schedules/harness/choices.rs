@@ -81,7 +81,7 @@ impl Choices {
         }
     }
 
-    /// Tells whether somebody may want to know where a choice was made.
+    /// Returns `true` if the points at which choices were made are of interest.
     pub fn can_be_explored(&self) -> bool {
         self.random.is_none()
     }
@@ -117,7 +117,7 @@ impl Choices {
         yes
     }
 
-    /// What a poll does that could go on.
+    /// What a poll does that could do more.
     pub fn outcome(&mut self, of: &[Outcome]) -> Outcome {
         let weight = |random: &Random, i: u8| match of[usize::from(i)] {
             Outcome::All => 50,

@@ -1,4 +1,4 @@
-//! Two peers over a transport whose every poll, and every turn of the two, is somebody's choice.
+//! Two peers over a transport whose every poll, and every turn of the two, is a choice.
 #![allow(
     unreachable_pub,
     unused_imports,

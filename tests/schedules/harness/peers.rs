@@ -46,7 +46,7 @@ pub enum Close {
     Bidirectional,
     /// `AsyncWrite::poll_shutdown`, then it reads to the end.
     Shutdown,
-    /// `shutdown_bidirectional`, then it goes on in plaintext on the same transport.
+    /// `shutdown_bidirectional`, then it continues in plaintext on the same transport.
     Reuse,
 }
 
@@ -208,7 +208,7 @@ impl Hand {
         last: &[u8],
     ) -> Result<Option<Closed>, End> {
         if !last.is_empty() && self.hub.get().choices.can_be_explored() {
-            // The future does not show how far it has come.
+            // The future does not show its state.
             api = Api::Polls;
         }
         loop {

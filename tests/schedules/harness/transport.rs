@@ -14,11 +14,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::choices::{Choices, Outcome};
 
-/// Somebody who waits for a transport.
+/// A task that waits for a transport.
 #[derive(Default)]
 struct Waiting {
     waker: Option<Waker>,
-    /// He was sent away for no reason and must be called back.
+    /// It was blocked for no reason and must be woken.
     owed: bool,
 }
 
@@ -167,7 +167,7 @@ impl Hub {
         self.0.borrow_mut()
     }
 
-    /// TLS is over: peer `me` goes on in plaintext.
+    /// TLS has ended: peer `me` continues in plaintext.
     pub fn goes_plain(&self, me: usize) {
         self.get().links[me].wire.plain = true;
     }
@@ -186,7 +186,7 @@ impl Connection {
         }
     }
 
-    /// Those who were sent away for no reason.
+    /// The tasks that were blocked for no reason.
     pub fn owed(&mut self) -> Vec<usize> {
         (0..4).filter(|&i| self.waiting(i).owed).collect()
     }
@@ -209,7 +209,7 @@ impl Connection {
         }
     }
 
-    /// What is the same in two schedules that have come to the same point.
+    /// What is the same in two schedules that have reached the same point.
     pub fn hash(&self, to: &mut impl Hasher) {
         for link in &self.links {
             (
@@ -402,7 +402,7 @@ impl Drop for Endpoint {
         link.flush();
         link.fin = true;
         link.reader.call();
-        // Nobody reads any longer: what is written goes nowhere.
+        // There is no reader any longer: what is written is lost.
         let link = &mut hub.links[1 - self.me];
         link.cut = true;
         link.capacity = usize::MAX;

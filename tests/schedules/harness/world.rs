@@ -311,7 +311,7 @@ impl World<'_> {
         }
         let ends = [0, 1].map(|me| {
             let end = self.tasks[me].end.clone();
-            end.unwrap_or_else(|| panic!("nobody wakes peer {me}: {:?}", self.logs[me]))
+            end.unwrap_or_else(|| panic!("nothing wakes peer {me}: {:?}", self.logs[me]))
         });
         let fair = self.hub.get().choices.fair;
         for me in [0, 1] {
@@ -369,7 +369,7 @@ impl World<'_> {
         assert!(self.fruitless_polls <= most, "a busy loop");
     }
 
-    /// The same for two schedules that have come to the same point.
+    /// The same for two schedules that have reached the same point.
     fn key(&mut self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.hub.get().hash(&mut hasher);
@@ -413,7 +413,7 @@ impl World<'_> {
             "peer {me} has read what was not said"
         );
         if fair {
-            assert_eq!(*end, End::Clean, "peer {me}, and nobody was cut off");
+            assert_eq!(*end, End::Clean, "peer {me}, and neither was cut off");
         }
         assert_ne!(*end, End::Failed("never"), "peer {me}");
         let hub = self.hub.get();
