@@ -97,6 +97,8 @@ pub struct GracefulStream<S> {
     state: CloseState,
     /// Application data were accepted.
     has_written: bool,
+    /// A read has failed because the peer has reset the transport.
+    has_read_reset: bool,
     /// The handshake is known to be finished, which early data may leave open.
     is_established: bool,
     /// SSL_set_quiet_shutdown(3).
@@ -155,6 +157,7 @@ impl<S> GracefulStream<S> {
             stream: Wrapped::new(stream),
             state: CloseState::NEW,
             has_written: false,
+            has_read_reset: false,
             is_established: false,
             quiet: false,
             quiet_policy: false,

@@ -132,14 +132,13 @@ impl<S: PlainStream> GracefulStream<S> {
 
     /// The peer has ended its side.
     fn read_end(&mut self, end: Received) -> io::Result<Option<usize>> {
-        let known = self.state.exchange.peer();
         let (how, result) = match end {
             Received::Eof => {
                 let eof = ShutdownError::Unclean(PeerClose::Eof);
                 (PeerClose::Eof, Err(eof.into()))
             }
             // The error once, then the end, as from a socket.
-            Received::Reset(_) if known == Some(PeerClose::Reset) => {
+            Received::Reset(_) if mem::replace(&mut self.has_read_reset, true) => {
                 (PeerClose::Reset, Ok(Some(0)))
             }
             Received::Reset(kind) => (PeerClose::Reset, Err(kind.into())),

@@ -79,7 +79,7 @@ pin_project! {
         idle: Deadline,
         #[pin]
         deadline: Deadline,
-        // From when a reader was asked.
+        // How long a reader has to answer, or to read again.
         #[pin]
         grace: Deadline,
         reading: Reading,
@@ -117,7 +117,8 @@ impl Linger {
             self.reader = Some(cx.waker().clone());
         }
         if let Some(drain) = &mut self.drain {
-            let drain = drain.as_mut().project();
+            let mut drain = drain.as_mut().project();
+            drain.grace.set(Deadline::new(Some(self.bounds.idle)));
             if mem::replace(drain.reading, Reading::Yes) != Reading::Yes {
                 if let Some(waker) = drain.waker.take() {
                     waker.wake();
@@ -149,12 +150,17 @@ impl Linger {
     /// Finds out whether someone else reads. `Pending` while a reader has time to answer.
     fn poll_is_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let reader = self.reader.take();
-        let drain = self.drain().project();
-        match *drain.reading {
-            Reading::Yes => {
+        let mut drain = self.drain().project();
+        if *drain.reading == Reading::Yes {
+            if drain.grace.as_mut().poll_elapsed(cx).is_pending() {
                 self.reader = reader;
-                Poll::Ready(true)
+                return Poll::Ready(true);
             }
+            // It has read nothing for so long that it may have gone since.
+            *drain.reading = Reading::Unknown;
+        }
+        match *drain.reading {
+            Reading::Yes => Poll::Ready(true),
             Reading::Unknown => {
                 let Some(reader) = reader else {
                     return Poll::Ready(false);

@@ -53,6 +53,7 @@ macro_rules! from_one_side {
                     stream: Wrapped::new(one_side.stream.take().into()),
                     state: one_side.state,
                     has_written: one_side.has_written,
+                    has_read_reset: one_side.has_read_reset,
                     is_established: one_side.is_established,
                     quiet: one_side.quiet,
                     quiet_policy: one_side.quiet_policy,
