@@ -43,3 +43,8 @@ fn aligned() {
 fn schedules() {
     drive("schedules", crate::schedules, 500);
 }
+
+#[test]
+fn calls() {
+    drive("calls", crate::calls::calls, 1_000);
+}

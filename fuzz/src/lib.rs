@@ -5,6 +5,7 @@
 
 mod after_close_notify;
 mod aligned;
+pub mod calls;
 #[cfg(test)]
 mod driver;
 #[path = "../../tests/schedules/harness/mod.rs"]

@@ -5,9 +5,13 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{GracefulStream, close_notify_with::CloseNotifyWith, io::aborted};
+use super::{
+    GracefulStream,
+    close_notify_with::CloseNotifyWith,
+    io::{aborted, write_after_close},
+};
 use crate::{
-    backend::{Alert, PlainStream},
+    backend::{Alert, AlertState, PlainStream},
     close::{
         exchange::Exchange,
         machine::{Done, Goal},
@@ -36,12 +40,12 @@ impl<S: PlainStream> GracefulStream<S> {
     /// # Cancel safety
     ///
     /// Cancel safe. If the future is dropped, either all of `data` is queued or nothing of it; call
-    /// again with the same data to continue. `data` of a later call are not sent if those of an
-    /// earlier one were queued.
+    /// again with the same data to continue.
     ///
     /// # Errors
     ///
-    /// Those of [`close_notify`](ShutdownExt::close_notify), and [`ShutdownError::Tls`] if the keys
+    /// Those of [`close_notify`](ShutdownExt::close_notify); [`ShutdownError::Send`] of kind
+    /// `BrokenPipe` if our `close_notify` was queued before without `data`; [`ShutdownError::Tls`] if the keys
     /// of a TLS 1.2 session are used up before all of `data` is encrypted. With
     /// [quiet shutdown](Self::set_quiet_shutdown), [`ShutdownError::Send`] of kind `InvalidInput`
     /// unless `data` is empty.
@@ -97,6 +101,9 @@ impl<S: PlainStream> GracefulStream<S> {
             progress.set_exchange(self.state.exchange);
             return Poll::Ready(Ok(Done::Reached));
         }
+        if !last.is_empty() && self.comes_too_late() {
+            return Poll::Ready(Err(ShutdownError::Send(write_after_close())));
+        }
         let Some(record) = self.extras.as_mut().and_then(|e| e.record.as_mut()) else {
             return progress.poll(cx, &mut *self.stream, goal, last, &mut self.state);
         };
@@ -124,6 +131,19 @@ impl<S: PlainStream> GracefulStream<S> {
             Poll::Ready(Ok(_)) | Poll::Pending => {}
         }
         poll
+    }
+
+    /// Returns `true` if last data of a close can no longer be sent, because our `close_notify` is
+    /// queued or counts as sent. Those of an earlier call that were queued do not come too late.
+    fn comes_too_late(&self) -> bool {
+        let AlertState {
+            alert, last_queued, ..
+        } = self.state.alert;
+        match alert {
+            Alert::Unqueued => self.state.exchange.state().contains(ShutdownState::SENT),
+            Alert::Waiting => false,
+            Alert::Queued(_) | Alert::Unflushed | Alert::Sent => !last_queued,
+        }
     }
 
     /// Returns how a bidirectional close has ended, and remembers it.

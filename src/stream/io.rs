@@ -26,6 +26,11 @@ pub(super) fn aborted() -> io::Error {
     )
 }
 
+/// Error of data that come after our `close_notify`.
+pub(super) fn write_after_close() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "write after close_notify")
+}
+
 impl<S: PlainStream> GracefulStream<S> {
     /// Fails if the tracker has aborted the stream.
     #[inline]
@@ -256,10 +261,7 @@ impl<S: PlainStream + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
     ) -> Poll<io::Result<usize>> {
         self.get_mut().poll_write_with(cx, |this, cx| {
             if this.is_closing() {
-                return Poll::Ready(Err(io::Error::new(
-                    io::ErrorKind::BrokenPipe,
-                    "write after close_notify",
-                )));
+                return Poll::Ready(Err(write_after_close()));
             }
             let poll = this.stream.poll_write(cx, bufs, &mut this.state.alert);
             this.has_written |= matches!(poll, Poll::Ready(Ok(1..)));

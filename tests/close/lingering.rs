@@ -306,8 +306,10 @@ async fn g13_a_reader_in_another_task_gets_the_rest_though_the_alert_is_blocked(
         peer.write(&[7; 50_000]);
         peer.0.send_close_notify();
         wire.feed(&peer.take_queue());
-        let data = read.await.unwrap();
-        assert_eq!(data.len(), 50_000, "{case:?}");
+        let data = timeout(DEADLINE, read)
+            .await
+            .expect("the reader waits for ever");
+        assert_eq!(data.unwrap().len(), 50_000, "{case:?}");
         wire.unblock_writes();
         shutdown.await.unwrap().unwrap();
         assert_eq!(wire.counts().shutdowns, 1);
