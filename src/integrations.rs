@@ -11,6 +11,9 @@
 //! | hyper, hyper-util | `hyper` | `hyper::io` and `hyper::serve_until` for servers, `hyper::HttpsConnector` for clients, `hyper::downcast` after an upgrade |
 //! | tonic | `tonic` | a [`GracefulStream`] is `Connected` |
 //!
+//! A whole program for each is in a package of its own under `examples/` in the repository:
+//! `axum-serve`, `axum-server`, `hyper-server`, `hyper-client`, `tonic-server` and `websocket`.
+//!
 //! # Why
 //!
 //! hyper calls `shutdown()` when an HTTP connection ends, and drops the stream at once. If bytes of the

@@ -1,8 +1,6 @@
 //! What the examples share: a certificate made on the spot, and configurations that fit it.
 #![allow(dead_code, reason = "each example uses a part of it")]
 
-pub(crate) mod server;
-
 use std::{error::Error, sync::Arc};
 
 use rustls::{

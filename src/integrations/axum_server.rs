@@ -29,33 +29,8 @@ use crate::{
 ///
 /// A failed handshake is an [`io::Error`] with a [`HandshakeError`](crate::HandshakeError) in it;
 /// `Server::accept_error_handler` gets it.
-///
-/// ```no_run
-/// use std::{net::SocketAddr, time::Duration};
-/// use axum::{Router, routing::get};
-/// use axum_server::{Handle, Server, accept::NoDelayAcceptor};
-/// use tokio_tls_shutdown::{CloseTracker, GracefulAcceptor, integrations::axum_server::Acceptor};
-///
-/// async fn serve(
-///     address: SocketAddr,
-///     acceptor: GracefulAcceptor,
-///     stop: impl Future<Output = ()>,
-/// ) -> std::io::Result<()> {
-///     let tracker = CloseTracker::new();
-///     let acceptor = Acceptor::new(acceptor.with_tracker(&tracker)).over(NoDelayAcceptor::new());
-///     let app = Router::new().route("/", get(async || "hello and goodbye"));
-///     let handle = Handle::new();
-///     let server = Server::bind(address).acceptor(acceptor).handle(handle.clone());
-///     let drain = async {
-///         stop.await;
-///         handle.graceful_shutdown(None);
-///         tracker.drain(Duration::from_secs(10)).await
-///     };
-///     let (served, report) = tokio::join!(server.serve(app.into_make_service()), drain);
-///     println!("{report}");
-///     served
-/// }
-/// ```
+// Compiled by the package `integrations`: it needs a framework.
+#[cfg_attr(not(doctest), doc = include_str!("../doc/axum_server.md"))]
 #[derive(Clone, Debug)]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum-server")))]
 pub struct Acceptor<A = DefaultAcceptor> {

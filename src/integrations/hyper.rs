@@ -4,7 +4,7 @@
 //!
 //! [`io`] creates the [`TokioIo`] that hyper wants, of a stream that lingers: hyper drops it right
 //! after `shutdown()`. With an accept loop of your own, [`serve_until`] stops a connection so that
-//! what its client has sent is answered.
+//! what its client has sent is answered. The package `examples/hyper-server` is a whole program.
 //!
 //! ```
 //! use std::time::Duration;
@@ -37,7 +37,7 @@
 //! # Clients
 //!
 //! [`HttpsConnector`] goes into hyper-util's `legacy::Client`, and with that into `with_origin` of
-//! the clients that tonic generates.
+//! the clients that tonic generates. The package `examples/hyper-client` is a whole program.
 #![cfg_attr(docsrs, doc(cfg(feature = "hyper")))]
 
 mod client;

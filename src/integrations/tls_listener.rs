@@ -15,38 +15,8 @@ use crate::{
 /// The streams linger when they are closed, unless [another
 /// policy](GracefulAcceptor::with_policy) is set. The listener has a handshake timeout of its own;
 /// whichever ends first counts.
-///
-/// ```no_run
-/// use std::time::Duration;
-/// use axum::{Router, routing::get, serve::ListenerExt};
-/// use tls_listener::TlsListener;
-/// use tokio::net::TcpListener;
-/// use tokio_tls_shutdown::{CloseTracker, GracefulAcceptor};
-///
-/// async fn serve(
-///     acceptor: GracefulAcceptor,
-///     stop: impl Future<Output = ()> + Send + 'static,
-/// ) -> std::io::Result<()> {
-///     let tracker = CloseTracker::new();
-///     let tcp = TcpListener::bind("[::]:443").await?;
-///     let listener = TlsListener::new(acceptor.with_tracker(&tracker), tcp)
-///         .tap_io(|tls| drop(tls.get_ref().get_ref().0.set_nodelay(true)));
-///     let app = Router::new().route("/", get(async || "hello and goodbye"));
-///
-///     let (drain, stopped) = (tracker.clone(), tokio::sync::oneshot::channel());
-///     let serve = axum::serve(listener, app).with_graceful_shutdown(async move {
-///         stop.await;
-///         let _ = stopped.0.send(());
-///     });
-///     let drain = async move {
-///         let _ = stopped.1.await;
-///         drain.drain(Duration::from_secs(10)).await
-///     };
-///     let (served, report) = tokio::join!(serve.into_future(), drain);
-///     println!("{report}");
-///     served
-/// }
-/// ```
+// Compiled by the package `integrations`: it needs a framework.
+#[cfg_attr(not(doctest), doc = include_str!("../doc/axum_serve.md"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "tls-listener")))]
 impl<IO> AsyncTls<IO> for GracefulAcceptor
 where

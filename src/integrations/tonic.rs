@@ -19,23 +19,8 @@ use crate::stream::GracefulStream;
 ///
 /// For a client, give `with_origin` of the generated code a client of hyper-util with
 /// `integrations::hyper::HttpsConnector`.
-///
-/// ```no_run
-/// use tls_listener::TlsListener;
-/// use tokio::net::TcpListener;
-/// use tokio_tls_shutdown::GracefulAcceptor;
-/// use tonic::transport::{Server, server::Router};
-///
-/// async fn serve(
-///     services: Router,
-///     acceptor: GracefulAcceptor,
-///     stop: impl Future<Output = ()>,
-/// ) -> Result<(), Box<dyn std::error::Error>> {
-///     let tcp = TcpListener::bind("[::]:443").await?;
-///     let incoming = TlsListener::new(acceptor, tcp).connections();
-///     Ok(services.serve_with_incoming_shutdown(incoming, stop).await?)
-/// }
-/// ```
+// Compiled by the package `integrations`: it needs a framework.
+#[cfg_attr(not(doctest), doc = include_str!("../doc/tonic.md"))]
 #[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 impl<IO: Connected> Connected for GracefulStream<TlsStream<IO>> {
     type ConnectInfo = TlsConnectInfo<IO::ConnectInfo>;

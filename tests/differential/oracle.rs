@@ -53,6 +53,8 @@ pub struct Oracle {
     alert_sent_at: Option<usize>,
     received_at: Option<usize>,
     call_began_at: usize,
+    /// A close had begun before this call: last data may come too late.
+    closes_again: bool,
     /// More is unread than rustls holds: a plain stream does not see what is behind it.
     is_hidden: bool,
     /// `shutdown()` says the same again.
@@ -85,6 +87,7 @@ impl Oracle {
             alert_sent_at: None,
             received_at: None,
             call_began_at: 0,
+            closes_again: false,
             is_hidden: false,
             shutdown_failed: false,
             has_timed_out: false,
@@ -140,6 +143,7 @@ impl Oracle {
         self.taken = world.wire.taken;
         self.behind = world.wire.bytes_behind();
         self.call_began_at = self.polls;
+        self.closes_again = facts.close_begun;
     }
 
     fn is_close(&self) -> bool {

@@ -20,12 +20,12 @@ use crate::{policy::ClosePolicy, stream::GracefulStream};
 /// HTTP/2 never is: it is a stream within a connection that others use.
 ///
 /// ```
-/// use axum::{extract::Request, http::StatusCode};
+/// use hyper::{Request, StatusCode, body::Incoming};
 /// use tokio::{io::{AsyncWriteExt, copy_bidirectional}, net::TcpStream};
 /// use tokio_tls_shutdown::{integrations, tokio_rustls::server::TlsStream};
 ///
 /// /// Answers `CONNECT`.
-/// async fn tunnel(mut request: Request) -> StatusCode {
+/// async fn tunnel(mut request: Request<Incoming>) -> StatusCode {
 ///     let upgrade = hyper::upgrade::on(&mut request);
 ///     tokio::spawn(async move {
 ///         let upgraded = upgrade.await.map_err(std::io::Error::other)?;

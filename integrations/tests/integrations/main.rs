@@ -1,12 +1,6 @@
 //! The integrations under the HTTP crates: real servers and clients of theirs over loopback.
-#![cfg(all(
-    feature = "axum-server",
-    feature = "hyper",
-    feature = "tls-listener",
-    feature = "tonic"
-))]
 
-#[path = "../support/mod.rs"]
+#[path = "../../../tests/support/mod.rs"]
 mod support;
 
 mod answers;
