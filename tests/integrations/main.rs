@@ -15,6 +15,7 @@ mod clients;
 mod curl;
 mod cut_off;
 mod drain;
+mod early_data;
 mod goaway;
 mod grpc;
 mod pool;
