@@ -16,6 +16,7 @@ mod curl;
 mod cut_off;
 mod drain;
 mod early_data;
+mod first_request;
 mod goaway;
 mod grpc;
 mod pool;
