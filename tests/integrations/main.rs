@@ -21,4 +21,5 @@ mod goaway;
 mod grpc;
 mod pool;
 mod servers;
+mod stop_under_load;
 mod upgrades;
