@@ -48,8 +48,9 @@ use crate::{
 ///     let server = Server::bind(address).acceptor(acceptor).handle(handle.clone());
 ///     let drain = async {
 ///         stop.await;
+///         let drain = tracker.begin_drain();
 ///         handle.graceful_shutdown(None);
-///         tracker.drain(Duration::from_secs(10)).await
+///         drain.finish(Duration::from_secs(10)).await
 ///     };
 ///     let (served, report) = tokio::join!(server.serve(app.into_make_service()), drain);
 ///     println!("{report}");

@@ -25,7 +25,7 @@ use crate::{
 ///
 /// async fn serve(
 ///     acceptor: GracefulAcceptor,
-///     stop: impl Future<Output = ()> + Send + 'static,
+///     stop: impl Future<Output = ()>,
 /// ) -> std::io::Result<()> {
 ///     let tracker = CloseTracker::new();
 ///     let tcp = TcpListener::bind("[::]:443").await?;
@@ -33,14 +33,11 @@ use crate::{
 ///         .tap_io(|tls| drop(tls.get_ref().get_ref().0.set_nodelay(true)));
 ///     let app = Router::new().route("/", get(async || "hello and goodbye"));
 ///
-///     let (drain, stopped) = (tracker.clone(), tokio::sync::oneshot::channel());
-///     let serve = axum::serve(listener, app).with_graceful_shutdown(async move {
+///     // Stops as soon as the drain has begun.
+///     let serve = axum::serve(listener, app).with_graceful_shutdown(tracker.draining());
+///     let drain = async {
 ///         stop.await;
-///         let _ = stopped.0.send(());
-///     });
-///     let drain = async move {
-///         let _ = stopped.1.await;
-///         drain.drain(Duration::from_secs(10)).await
+///         tracker.drain(Duration::from_secs(10)).await
 ///     };
 ///     let (served, report) = tokio::join!(serve.into_future(), drain);
 ///     println!("{report}");
