@@ -38,6 +38,21 @@
 //! 3. At the same time, `finish` of the drain: it waits for the streams, including WebSockets and those
 //!    that linger, and aborts what is left at its deadline. [`CloseTracker::drain`] is both in one.
 //!
+//! # Requests that a stop can lose
+//!
+//! - **The first request of a connection**, if the server has not read it when it stops.
+//!   `serve_until` waits for it. `axum::serve` and axum-server drop the connection, with
+//!   `close_notify`; tonic, which speaks only HTTP/2, answers it.
+//! - **A request that follows the handshake**, if the server has not finished that. In your own accept
+//!   loop, let the handshakes finish. axum-server drops them when it stops, and so does a
+//!   `TlsListener`; tokio-rustls cannot send `close_notify` then. With TLS 1.3 the client may already
+//!   have sent its request.
+//! - **A request on an idle HTTP/1.1 connection** that crosses its `close_notify`, with every server.
+//!   `serve_until` at least reads what has arrived before.
+//!
+//! In the first and the last case the client sees `close_notify` and no part of a response, and can
+//! send the request again.
+//!
 //! [`ClosePolicy::Linger`]: crate::ClosePolicy::Linger
 //! [`CloseTracker`]: crate::CloseTracker
 //! [`CloseTracker::begin_drain`]: crate::CloseTracker::begin_drain

@@ -107,3 +107,32 @@ async fn curl_gets_the_whole_refusal_of_its_upload() {
         .await;
     }
 }
+
+/// Over HTTP/2, curl with OpenSSL closes its socket without `close_notify` and without reading what
+/// still arrives, so its kernel may answer ours with a reset. Nothing was cut off: all was served.
+#[tokio::test]
+async fn g33_a_served_curl_is_never_counted_as_reset() {
+    let pem = PemFiles::write();
+    for http in ["--http1.1", "--http2"] {
+        for layer in LAYERS {
+            for version in VERSIONS {
+                let server = Server::start(layer, version, app()).await;
+                for _ in 0..10 {
+                    let out = curl(&server, &pem, &[http], &["/"]).await;
+                    assert_eq!(out, b"hello and goodbye");
+                }
+                let tracker = server.tracker.clone();
+                let report = server.drain(Duration::from_secs(20)).await;
+                assert_eq!(report.still_open, 0, "{layer:?} {report}");
+                let stats = tracker.stats();
+                let case = format!("{layer:?} {version:?} {http}: {stats}");
+                let mut served = stats.clean + stats.reset_after_close_notify;
+                if http == "--http2" {
+                    served += stats.eof;
+                }
+                println!("{case}");
+                assert_eq!((served, stats.total()), (10, 10), "{case}");
+            }
+        }
+    }
+}

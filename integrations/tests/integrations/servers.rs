@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, serve::ListenerExt};
 use axum_server::{Handle, accept::NoDelayAcceptor};
+use futures_util::StreamExt;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -11,16 +12,20 @@ use hyper_util::{
 };
 use tls_listener::TlsListener;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Notify,
-    task::JoinHandle,
+    sync::{Notify, watch},
+    task::{JoinHandle, JoinSet},
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream, rustls::ServerConfig};
 use tokio_tls_shutdown::{
-    ClosePolicy, CloseTracker, DrainReport, GracefulAcceptor, integrations::axum_server::Acceptor,
+    CloseTracker, DrainReport, GracefulAcceptor,
+    integrations::{
+        axum_server::Acceptor,
+        hyper::{FirstRequest, io as hyper_io, serve_until},
+    },
     tokio_rustls,
 };
+use tonic::{service::Routes, transport};
 
 use crate::support::{Case, Role, Version, in_time, pair};
 
@@ -34,9 +39,11 @@ pub(crate) enum Layer {
     /// `axum::serve` on tls-listener.
     TlsListener,
     AxumServer,
+    /// tonic on tls-listener. HTTP/2 only.
+    Tonic,
 }
 
-/// All but the plain one.
+/// Those that serve HTTP/1.1 and HTTP/2 with this crate.
 pub(crate) const LAYERS: [Layer; 3] = [Layer::Hyper, Layer::TlsListener, Layer::AxumServer];
 
 /// A server that runs.
@@ -87,8 +94,9 @@ impl Server {
 
     /// Stops it, waits for its connections, and for the server itself.
     pub(crate) async fn drain(self, deadline: Duration) -> DrainReport {
+        let drain = self.tracker.begin_drain();
         self.stop();
-        let report = self.tracker.drain(deadline).await;
+        let report = drain.finish(deadline).await;
         in_time("the server", self.served).await.unwrap().unwrap();
         report
     }
@@ -121,16 +129,9 @@ fn serve(
     match layer {
         Layer::Plain => {
             let acceptor = TlsAcceptor::from(config);
-            tokio::spawn(hyper(tcp, move |tcp| acceptor.accept(tcp), app, stop))
+            tokio::spawn(plain(tcp, acceptor, app, stop))
         }
-        Layer::Hyper => {
-            let acceptor = acceptor.with_policy(ClosePolicy::linger());
-            let accept = move |tcp| {
-                let accept = acceptor.accept(tcp);
-                async { Ok(accept.await?) }
-            };
-            tokio::spawn(hyper(tcp, accept, app, stop))
-        }
+        Layer::Hyper => tokio::spawn(hyper(tcp, acceptor, app, stop)),
         Layer::TlsListener => {
             let listener = TlsListener::new(acceptor, tcp)
                 .tap_io(|tls| tls.get_ref().get_ref().0.set_nodelay(true).unwrap());
@@ -150,19 +151,28 @@ fn serve(
             });
             tokio::spawn(server.serve(app.into_make_service()))
         }
+        Layer::Tonic => {
+            let incoming = TlsListener::new(acceptor, tcp).connections();
+            let incoming = incoming.inspect(|accepted| {
+                if let Ok(tls) = accepted {
+                    tls.get_ref().get_ref().0.set_nodelay(true).unwrap();
+                }
+            });
+            let serve = transport::Server::builder()
+                .add_routes(Routes::from(app))
+                .serve_with_incoming_shutdown(incoming, async move { stop.notified().await });
+            tokio::spawn(async { serve.await.map_err(io::Error::other) })
+        }
     }
 }
 
-async fn hyper<S, F>(
+/// Without this crate.
+async fn plain(
     tcp: TcpListener,
-    accept: impl Fn(TcpStream) -> F,
+    acceptor: TlsAcceptor,
     app: Router,
     stop: Arc<Notify>,
-) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = io::Result<S>> + Send + 'static,
-{
+) -> io::Result<()> {
     let graceful = GracefulShutdown::new();
     loop {
         let (io, _) = tokio::select! {
@@ -170,7 +180,7 @@ where
             () = stop.notified() => break,
         };
         io.set_nodelay(true)?;
-        let (accept, watcher) = (accept(io), graceful.watcher());
+        let (accept, watcher) = (acceptor.accept(io), graceful.watcher());
         let service = TowerToHyperService::new(app.clone());
         tokio::spawn(async move {
             let io = TokioIo::new(accept.await?);
@@ -181,5 +191,42 @@ where
     }
     drop(tcp);
     graceful.shutdown().await;
+    Ok(())
+}
+
+/// How long a connection that was just made may take to send its first request once the server
+/// stops. Long, because the machine may be busy; no client waits for it.
+const GRACE: Duration = Duration::from_secs(20);
+
+async fn hyper(
+    tcp: TcpListener,
+    acceptor: GracefulAcceptor,
+    app: Router,
+    stop: Arc<Notify>,
+) -> io::Result<()> {
+    let (stopping, stopped) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    loop {
+        let (tcp, _) = tokio::select! {
+            accepted = tcp.accept() => accepted?,
+            () = stop.notified() => break,
+        };
+        tcp.set_nodelay(true)?;
+        let accept = acceptor.accept(tcp);
+        let service = FirstRequest::new(TowerToHyperService::new(app.clone()));
+        let mut stopped = stopped.clone();
+        connections.spawn(async move {
+            let tls = accept.await?;
+            let arrived = service.arrived();
+            let http = auto::Builder::new(TokioExecutor::new());
+            let connection = http.serve_connection_with_upgrades(hyper_io(tls), service);
+            let stop = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+            serve_until(connection, arrived, stop, GRACE).await
+        });
+        while connections.try_join_next().is_some() {}
+    }
+    drop(tcp);
+    stopping.send_replace(true);
+    while connections.join_next().await.is_some() {}
     Ok(())
 }

@@ -169,3 +169,114 @@ async fn f07_it_can_be_had_from_hypers_own_connection_too() {
         assert!(response.ends_with(b"\r\n\r\nright behind the request"));
     }
 }
+
+const ANSWER: usize = 1_000_000;
+
+/// Becomes the owner of an upgraded stream, only writes to it, and closes.
+async fn write_only(mut request: Request) -> impl IntoResponse {
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        // hyper's connection has read until it had to wait. Nobody else reads from here on.
+        let mut io = TokioIo::new(upgrade.await.unwrap());
+        let _ = io.write_all(&vec![b'x'; ANSWER]).await;
+        let _ = io.shutdown().await;
+    });
+    // As a handler that asks a database: the client's bytes arrive meanwhile.
+    tokio::task::yield_now().await;
+    let headers = [(header::CONNECTION, "upgrade"), (header::UPGRADE, "x")];
+    (StatusCode::SWITCHING_PROTOCOLS, headers)
+}
+
+/// 20 times, or `INTEGRATIONS_RUNS`. The client writes 4 MB before it reads to the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g13_an_upgraded_stream_that_only_writes_gets_every_byte_through() {
+    let runs = std::env::var("INTEGRATIONS_RUNS").map_or(20, |runs| runs.parse().unwrap());
+    for layer in LAYERS {
+        for version in VERSIONS {
+            let app = Router::new().route("/", get(write_only));
+            let server = Server::start(layer, version, app).await;
+            let mut whole = 0;
+            for _ in 0..runs {
+                let mut tls = server.connect("http/1.1").await;
+                let request = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\n\
+                    upgrade: x\r\n\r\n";
+                tls.write_all(request).await.unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(in_time("the head", tls.read_u8()).await.unwrap());
+                }
+                let (mut read, mut write) = tokio::io::split(tls);
+                let upload = tokio::spawn(async move {
+                    for _ in 0..64 {
+                        // The server may end it.
+                        if write.write_all(&[b'x'; 65_536]).await.is_err() {
+                            break;
+                        }
+                    }
+                    write
+                });
+                let mut answer = Vec::new();
+                let end = in_time("the answer", read.read_to_end(&mut answer)).await;
+                let mut write = in_time("the upload", upload).await.unwrap();
+                whole += usize::from(end.is_ok() && answer.len() == ANSWER);
+                let _ = write.shutdown().await;
+            }
+            assert_eq!(whole, runs, "{layer:?} {version:?}");
+            let report = server.drain(Duration::from_secs(20)).await;
+            assert_eq!(report.aborted, 0, "{layer:?} {version:?} {report}");
+        }
+    }
+}
+
+/// Both sides linger, and both have written until nothing went any more. In memory and on a paused
+/// clock: if one waited for the other, a bound would have to pass.
+#[tokio::test(start_paused = true)]
+async fn g13_two_lingering_peers_with_full_buffers_finish() {
+    use std::{future::poll_fn, pin::Pin, task::Poll};
+    use tokio::io::AsyncWrite;
+
+    async fn fill(mut io: impl AsyncWrite + Unpin) -> usize {
+        let mut written = 0;
+        poll_fn(|cx| {
+            loop {
+                match Pin::new(&mut io).poll_write(cx, &[b'x'; 10_000]) {
+                    Poll::Ready(n) => written += n.unwrap(),
+                    Poll::Pending => return Poll::Ready(written),
+                }
+            }
+        })
+        .await
+    }
+    for version in VERSIONS {
+        let acceptor =
+            GracefulAcceptor::new(Arc::new(Case::new(version, Role::Server).server_config()));
+        let connector =
+            GracefulConnector::new(Arc::new(Case::new(version, Role::Client).client_config()));
+        let (ours, theirs) = tokio::io::duplex(16_384);
+        let (client, server) = tokio::join!(
+            connector
+                .with_policy(ClosePolicy::linger())
+                .connect(pair::name(), ours),
+            acceptor.accept(theirs)
+        );
+        let mut client = TokioIo::new(client.unwrap());
+        let mut server = integrations::hyper::io(server.unwrap());
+        let written = (
+            fill(client.inner_mut()).await,
+            fill(server.inner_mut()).await,
+        );
+        assert!(written.0 > 16_384 && written.1 > 16_384, "{written:?}");
+        let began = tokio::time::Instant::now();
+        let (ours, theirs) = in_time("the close", async {
+            tokio::join!(client.inner_mut().shutdown(), server.inner_mut().shutdown())
+        })
+        .await;
+        ours.unwrap();
+        theirs.unwrap();
+        assert_eq!(began.elapsed(), Duration::ZERO, "{version:?}");
+        for closed in [client.inner().outcome(), server.inner().outcome()] {
+            let closed = closed.unwrap();
+            assert!(closed.is_clean(), "{version:?} {closed:?}");
+        }
+    }
+}

@@ -36,6 +36,10 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// The client speaks HTTP/2 where the server has chosen it, so put `h2` and `http/1.1` in
 /// [`alpn_protocols`](rustls::ClientConfig::alpn_protocols) of the configuration.
 ///
+/// It sends no early data (0-RTT), even if the [`GracefulConnector`] was told to. While a client
+/// sends early data, ALPN has not been negotiated yet: hyper-util would speak HTTP/1.1 on a
+/// connection whose protocol becomes HTTP/2. Sessions are still resumed.
+///
 /// # Errors
 ///
 /// Those of the connector below; a [`HandshakeError`](crate::HandshakeError); an [`io::Error`] of
@@ -74,6 +78,9 @@ impl HttpsConnector {
         let mut below = HttpConnector::new();
         below.enforce_http(false);
         below.set_nodelay(true);
+        // `connected()` tells hyper-util the protocol, so that has to be negotiated by then.
+        #[cfg(feature = "early-data")]
+        let tls = tls.with_early_data(false);
         Self {
             below,
             tls: tls.linger_unless_set(),

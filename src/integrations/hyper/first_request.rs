@@ -1,10 +1,20 @@
 //! A graceful stop that does not overtake the first request.
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use hyper::service::Service;
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::{select, sync::Notify, time::timeout};
+use tokio::{sync::Notify, task::yield_now, time::timeout};
+
+/// How often a connection that stops may read what has arrived: the runtime learns that a socket is
+/// readable only between two turns of the task.
+const TURNS: usize = 2;
 
 /// Wraps the service of one connection and notes when its first request arrives.
 ///
@@ -53,7 +63,9 @@ impl<S: Service<R>, R> Service<R> for FirstRequest<S> {
 /// hyper and hyper-util drop a connection that is stopped before its first request, even if that has
 /// been sent already ([hyperium/hyper#3792]). Here the graceful stop begins when the first request
 /// was read, or when none has arrived within `grace` after `stop`: what a client has sent by then is
-/// answered. A connection that is idle after an earlier request is stopped at once.
+/// answered. A connection that is idle after an earlier request is stopped at once, once it has read
+/// what has already arrived. A request that crosses its `close_notify` is not answered: a client can
+/// tell that by the `close_notify`, and sends it again ([RFC 9112, section 9.6]).
 ///
 /// # Cancel safety
 ///
@@ -94,6 +106,7 @@ impl<S: Service<R>, R> Service<R> for FirstRequest<S> {
 /// ```
 ///
 /// [hyperium/hyper#3792]: https://github.com/hyperium/hyper/issues/3792
+/// [RFC 9112, section 9.6]: https://www.rfc-editor.org/rfc/rfc9112#section-9.6
 pub async fn serve_until<C: GracefulConnection>(
     connection: C,
     first_request: Arrived,
@@ -101,15 +114,34 @@ pub async fn serve_until<C: GracefulConnection>(
     grace: Duration,
 ) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
-    select! {
-        result = connection.as_mut() => return result,
-        () = stop => {}
+    if let Some(result) = serve_while(connection.as_mut(), stop).await {
+        return result;
     }
     let arrived = timeout(grace, first_request.0.notified());
-    select! {
-        result = connection.as_mut() => return result,
-        _ = arrived => {}
+    if let Some(result) = serve_while(connection.as_mut(), arrived).await {
+        return result;
+    }
+    for _ in 0..TURNS {
+        if let Some(result) = serve_while(connection.as_mut(), yield_now()).await {
+            return result;
+        }
     }
     connection.as_mut().graceful_shutdown();
     connection.await
+}
+
+/// Serves until `event` is ready. Returns the result of a connection that has ended by then.
+async fn serve_while<C: GracefulConnection>(
+    mut connection: Pin<&mut C>,
+    event: impl Future,
+) -> Option<Result<(), C::Error>> {
+    let mut event = pin!(event);
+    poll_fn(|cx| {
+        // The connection first: it may have something to read.
+        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+            return Poll::Ready(Some(result));
+        }
+        event.as_mut().poll(cx).map(|_| None)
+    })
+    .await
 }
