@@ -17,10 +17,7 @@
 //!
 //! async fn upload(mut tls: TlsStream<TcpStream>, file: &[u8]) -> std::io::Result<()> {
 //!     tls.write_all(file).await?;
-//!     let closed = tls.shutdown_bidirectional().await?;
-//!     if !closed.is_clean() {
-//!         eprintln!("the server may not have received all of it: {}", closed.peer());
-//!     }
+//!     tls.shutdown_bidirectional().await?.require_clean()?;
 //!     Ok(())
 //! }
 //! ```

@@ -253,6 +253,9 @@ impl<S> GracefulStream<S> {
 
     /// Returns how the last bidirectional or lingering close ended, if there was one.
     ///
+    /// `None` after `close_notify()` or a `shutdown()` with [`ClosePolicy::Notify`]: see
+    /// [`state`](Self::state).
+    ///
     /// ```
     /// use tokio::io::AsyncWriteExt;
     /// use tokio_tls_shutdown::{ClosePolicy, GracefulStream, tokio_rustls::server::TlsStream};

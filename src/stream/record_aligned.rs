@@ -23,7 +23,7 @@ const CAPACITY: usize = 4096;
 /// rest for
 /// [`GracefulStream::into_transport`](crate::GracefulStream::into_transport).
 ///
-/// As the transport that comes out of there, or after [`into_plain`](Self::into_plaintext), it is
+/// As the transport that comes out of there, or after [`into_plaintext`](Self::into_plaintext), it is
 /// readable and writable as any other: first what it has read ahead, then the underlying transport.
 ///
 /// If the peer sends something else than TLS, reads fail with

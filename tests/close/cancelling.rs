@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    io::ErrorKind,
     pin::pin,
     task::{Context, Poll},
     time::Duration,
@@ -197,11 +198,14 @@ fn c04_the_poll_variants_answer_the_same_after_ready() {
         for _ in 0..3 {
             answer_the_same(&mut rig, &mut progress);
             let stream = &mut rig.stream;
-            let close = poll_fn(|cx| stream.poll_close_notify_with(cx, b"late", &mut progress));
+            let close = poll_fn(|cx| stream.poll_close_notify_with(cx, b"", &mut progress));
             assert_eq!(
                 assert_ready_ok!(spawn(close).poll()),
                 ShutdownState::COMPLETE
             );
+            let close = poll_fn(|cx| stream.poll_close_notify_with(cx, b"late", &mut progress));
+            let error = assert_ready_err!(spawn(close).poll());
+            assert!(matches!(&error, ShutdownError::Send(e) if e.kind() == ErrorKind::BrokenPipe));
         }
         rig.assert_wrote_and_closed(&[]);
     }
@@ -234,7 +238,7 @@ fn c04_the_poll_variants_repeat_an_error_and_continue_when_it_is_gone() {
         let mut progress = CloseProgress::new();
         rig.wire.on_write([Step::Take(3)]);
         rig.wire
-            .every_write(Step::Fail(std::io::ErrorKind::PermissionDenied));
+            .every_write(Step::Fail(ErrorKind::PermissionDenied));
         for _ in 0..3 {
             let stream = &mut rig.stream;
             let close = poll_fn(|cx| stream.poll_close_notify(cx, &mut progress));

@@ -80,6 +80,68 @@ fn a11_a_write_is_refused_from_the_first_poll_of_a_close_on() {
     }
 }
 
+/// What closes our side, or counts as its close.
+type Close = fn(&mut Graceful);
+
+#[test]
+fn a11_last_data_behind_close_notify_are_refused_and_nothing_is_sent() {
+    const LATE: &[u8] = b"late";
+    let refused = |stream: &mut Graceful| {
+        for _ in 0..2 {
+            let error = assert_ready_err!(spawn(stream.close_notify_with(LATE)).poll());
+            let is_refused =
+                matches!(&error, ShutdownError::Send(e) if e.kind() == ErrorKind::BrokenPipe);
+            assert!(is_refused, "{error:?}");
+        }
+    };
+    let closes: [Close; 5] = [
+        |stream| {
+            assert_ready_ok!(spawn(stream.close_notify()).poll());
+        },
+        |stream| assert_ready_ok!(spawn(stream.shutdown()).poll()),
+        |stream| {
+            assert_ready_ok!(spawn(stream.close_notify_with(b"")).poll());
+        },
+        |stream| assert_pending!(spawn(stream.shutdown_bidirectional().no_deadline()).poll()),
+        |stream| stream.set_state(ShutdownState::SENT),
+    ];
+    for case in CASES {
+        for (i, close) in closes.iter().enumerate() {
+            let mut rig = rig(case);
+            close(&mut rig.stream);
+            refused(&mut rig.stream);
+            // Without data it is the close that it was.
+            let state = assert_ready_ok!(spawn(rig.stream.close_notify_with(b"")).poll());
+            assert_eq!(state, ShutdownState::SENT);
+            match i {
+                4 => assert_eq!(rig.wire.outbound_len(), 0),
+                _ => rig.assert_wrote_and_closed(&[]),
+            }
+        }
+        // While the alert is on its way.
+        for sent in 0..case.alert_len() {
+            let mut rig = rig(case);
+            rig.wire.set_room(sent);
+            assert_pending!(spawn(rig.stream.close_notify().no_deadline()).poll());
+            refused(&mut rig.stream);
+            rig.wire.unblock_writes();
+            assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
+            rig.assert_wrote_and_closed(&[]);
+        }
+        // Those of an earlier call are not late, however often it is repeated.
+        let mut rig = rig(case);
+        rig.wire.set_room(3);
+        for _ in 0..2 {
+            assert_pending!(spawn(rig.stream.close_notify_with(LATE).no_deadline()).poll());
+        }
+        rig.wire.unblock_writes();
+        for _ in 0..2 {
+            assert_ready_ok!(spawn(rig.stream.close_notify_with(LATE)).poll());
+        }
+        rig.assert_wrote_and_closed(LATE);
+    }
+}
+
 #[test]
 fn a12_a_flush_after_close_notify_is_ok_and_writes_nothing() {
     for case in CASES {
