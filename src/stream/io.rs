@@ -77,6 +77,11 @@ impl<S: PlainStream> GracefulStream<S> {
             return;
         };
         let ours = error.get_ref().and_then(|inner| inner.downcast_ref());
+        if let Some(ShutdownError::Tls(e)) = ours {
+            // The library says more than that TLS has failed.
+            record.on_tls_failed(e);
+            return;
+        }
         if S::is_tls_error(error)
             || is_not_tls(error)
             || ours.is_some_and(ShutdownError::is_tls_failure)
