@@ -11,7 +11,7 @@ use std::{
 
 use tokio::io::ReadBuf;
 
-use crate::{error::TlsError, event::Role};
+use crate::{error::TlsError, event::Role, state::PeerClose};
 
 pub(crate) mod rustls;
 
@@ -213,4 +213,12 @@ pub(crate) fn end_of_transport(error: &io::Error) -> Option<Received> {
         io::ErrorKind::UnexpectedEof => Some(Received::Eof),
         kind => is_gone(error).then_some(Received::Reset(kind)),
     }
+}
+
+/// Returns how the peer has closed, as far as such a failure tells, or `None` if it is local.
+pub(crate) fn peer_close_of(error: &io::Error) -> Option<PeerClose> {
+    end_of_transport(error).map(|end| match end {
+        Received::Eof => PeerClose::Eof,
+        _ => PeerClose::Reset,
+    })
 }

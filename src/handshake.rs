@@ -17,7 +17,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use crate::{
-    backend::{Backend, Received, end_of_transport, rustls::unwrap_tls_error},
+    backend::{Backend, peer_close_of, rustls::unwrap_tls_error},
     close::deadline::Deadline,
     error::{TlsError, is_not_tls},
     event::{Observer, Role},
@@ -209,11 +209,11 @@ fn on_failed(record: &mut CloseRecord, error: &HandshakeError) {
         }
         HandshakeError::Tls(_) => record.on_tls_failed(error),
         HandshakeError::Io(e) if is_not_tls(e) => record.on_tls_failed(error),
-        HandshakeError::Io(e) => match end_of_transport(e) {
-            Some(Received::Eof) => record.on_peer_closed(PeerClose::Eof),
-            Some(_) => record.on_peer_closed(PeerClose::Reset),
-            None => {}
-        },
+        HandshakeError::Io(e) => {
+            if let Some(how) = peer_close_of(e) {
+                record.on_peer_closed(how);
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{GracefulStream, ShutdownStep, linger};
 use crate::{
-    backend::{Alert, Backend, BackendError, PlainStream, Plaintext, Received, end_of_transport},
+    backend::{Alert, Backend, BackendError, PlainStream, Plaintext, Received, peer_close_of},
     close::{machine::Goal, progress::Progress},
     error::{ShutdownError, is_not_tls},
     state::{PeerClose, ShutdownState},
@@ -76,22 +76,15 @@ impl<S: PlainStream> GracefulStream<S> {
         let Some(record) = self.record() else {
             return;
         };
-        let ours = error.get_ref().and_then(|inner| inner.downcast_ref());
-        if let Some(ShutdownError::Tls(e)) = ours {
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
             // The library says more than that TLS has failed.
-            record.on_tls_failed(e);
-            return;
+            Some(ShutdownError::Tls(e)) => return record.on_tls_failed(e),
+            Some(ours) if ours.is_tls_failure() => return record.on_tls_failed(error),
+            _ if S::is_tls_error(error) || is_not_tls(error) => return record.on_tls_failed(error),
+            _ => {}
         }
-        if S::is_tls_error(error)
-            || is_not_tls(error)
-            || ours.is_some_and(ShutdownError::is_tls_failure)
-        {
-            record.on_tls_failed(error);
-            return;
-        }
-        match end_of_transport(error) {
-            Some(Received::Eof) => record.on_peer_closed(PeerClose::Eof),
-            Some(_) => record.on_peer_closed(PeerClose::Reset),
+        match peer_close_of(error) {
+            Some(how) => record.on_peer_closed(how),
             None => record.on_io_failed(error),
         }
     }

@@ -151,18 +151,15 @@ impl Linger {
     fn poll_is_read(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let reader = self.reader.take();
         let mut drain = self.drain().project();
-        if *drain.reading == Reading::Yes {
-            if drain.grace.as_mut().poll_elapsed(cx).is_pending() {
-                self.reader = reader;
-                return Poll::Ready(true);
-            }
-            // It has read nothing for so long that it may have gone since.
-            *drain.reading = Reading::Unknown;
-        }
         match *drain.reading {
-            Reading::Yes => Poll::Ready(true),
-            Reading::Unknown => {
+            Reading::Yes if drain.grace.as_mut().poll_elapsed(cx).is_pending() => {
+                self.reader = reader;
+                Poll::Ready(true)
+            }
+            // One that has read nothing for so long may have gone since.
+            Reading::Yes | Reading::Unknown => {
                 let Some(reader) = reader else {
+                    *drain.reading = Reading::Unknown;
                     return Poll::Ready(false);
                 };
                 let is_same_task = is_reader(Some(&reader), cx);
