@@ -12,15 +12,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::framing::{HEADER, body_len, is_content_type};
 use crate::error::NotTls;
 
-/// As much as rustls reads at a time; long records take more.
+/// As much as rustls reads at a time.
 const CAPACITY: usize = 4096;
 
 /// A transport that never hands out bytes past the end of the current TLS record.
 ///
 /// rustls reads as much as it gets and discards what follows the peer's `close_notify`. Put this
-/// under the TLS stream where the transport outlives TLS: it reads ahead into a buffer of its
-/// own (4 KiB, or the longest record that came), gives rustls one record at a time, and keeps the
-/// rest for
+/// under the TLS stream where the transport outlives TLS: it gives rustls one record at a time, and
+/// keeps what it has read ahead of it (at most 4 KiB, beside what it was created with) for
 /// [`GracefulStream::into_transport`](crate::GracefulStream::into_transport).
 ///
 /// As the transport that comes out of there, or after [`into_plaintext`](Self::into_plaintext), it is
@@ -62,6 +61,15 @@ pub struct RecordAligned<IO> {
 enum Mode {
     /// This much of the current record is not handed out.
     Record(usize),
+    /// Of the current record this header is handed out, together with the end of the record before.
+    ///
+    /// A read that ends with a record makes rustls shrink its buffer and grow it again; half of what
+    /// this transport cost was that. Who reads on has the header. If the record before was the last,
+    /// rustls throws it away, and it is still had from here.
+    Lent {
+        header: [u8; HEADER],
+        left: usize,
+    },
     Plain,
 }
 
@@ -110,7 +118,8 @@ impl<IO> RecordAligned<IO> {
 
     /// Consumes the wrapper and returns the underlying transport, and what was read ahead of it.
     #[must_use]
-    pub fn into_parts(self) -> (IO, Vec<u8>) {
+    pub fn into_parts(mut self) -> (IO, Vec<u8>) {
+        self.take_back();
         let ahead = self.ahead().to_vec();
         (self.io, ahead)
     }
@@ -118,12 +127,29 @@ impl<IO> RecordAligned<IO> {
     /// Stops looking for records: what follows is not TLS.
     #[must_use]
     pub fn into_plaintext(mut self) -> Self {
+        self.take_back();
         self.mode = Mode::Plain;
         self
     }
 
     fn ahead(&self) -> &[u8] {
         &self.buf[self.start..self.end]
+    }
+
+    /// Puts a header that was handed out too early back in front of what was read ahead.
+    fn take_back(&mut self) {
+        if let Mode::Lent { header, .. } = self.mode {
+            self.buf = [&header, self.ahead()].concat();
+            (self.start, self.end) = (0, self.buf.len());
+            self.mode = Mode::Record(0);
+        }
+    }
+
+    /// Lends the header that `bytes` begin with, if it is whole and that of a record with a body.
+    fn lend(bytes: &[u8]) -> Option<Mode> {
+        let header = *bytes.first_chunk()?;
+        let left = usize::from(body_len(header)?);
+        (left > 0).then_some(Mode::Lent { header, left })
     }
 
     /// Returns how long the record is that begins here, once its header has been read.
@@ -147,26 +173,84 @@ impl<IO> RecordAligned<IO> {
         self.start += n;
         n
     }
+
+    /// Hands out what was read ahead of a record of which `left` is not handed out, and the header
+    /// behind it.
+    fn hand_out_record(&mut self, buf: &mut ReadBuf<'_>, left: usize) {
+        let n = self.hand_out(buf, left);
+        self.mode = Mode::Record(left - n);
+        if n == left && buf.remaining() >= HEADER {
+            if let Some(lent) = Self::lend(self.ahead()) {
+                self.hand_out(buf, HEADER);
+                self.mode = lent;
+            }
+        }
+    }
 }
 
 impl<IO: AsyncRead + Unpin> RecordAligned<IO> {
-    /// Reads ahead, as far as the header behind a record of which `left` is not handed out: one
-    /// read for each long record. Returns `false` at the end of the transport.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, left: usize) -> Poll<io::Result<bool>> {
-        if self.start > 0 {
-            self.buf.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-        }
-        let capacity = CAPACITY.max(left + HEADER);
-        if self.buf.len() < capacity {
-            self.buf.resize(capacity, 0);
+    /// Reads ahead until there is a header. Returns `false` at the end of the transport.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        self.buf.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        if self.buf.len() < CAPACITY {
+            self.buf.resize(CAPACITY, 0);
         }
         let mut buf = ReadBuf::new(&mut self.buf[self.end..]);
         ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
         let n = buf.filled().len();
         self.end += n;
         Poll::Ready(Ok(n > 0))
+    }
+
+    /// Hands out what was read ahead, which is less than the `left` of a record, and reads what is
+    /// behind it straight into the caller's buffer.
+    fn poll_read_record(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        left: usize,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let ahead = self.ahead().len();
+        buf.put_slice(self.ahead());
+        // The rest of a long record and the header behind it, or as much as there is of short ones.
+        let room = CAPACITY.max(left - ahead + HEADER).min(buf.remaining());
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
+        let read = Pin::new(&mut self.io).poll_read(cx, &mut part);
+        let n = part.filled().len();
+        match read {
+            Poll::Ready(Ok(())) if ahead + n > 0 => {}
+            // What there is of the record all the same.
+            Poll::Pending if ahead > 0 => {}
+            // An error at once; a socket reports it only once.
+            end_or_pending => {
+                buf.set_filled(before);
+                return end_or_pending;
+            }
+        }
+        buf.advance(n);
+        (self.start, self.end) = (0, 0);
+        self.mode = Mode::Record(left.saturating_sub(ahead + n));
+        if ahead + n > left {
+            let mut end = before + left;
+            if let Some(lent) = Self::lend(&buf.filled()[end..]) {
+                self.mode = lent;
+                end += HEADER;
+            }
+            self.keep(&buf.filled()[end..]);
+            buf.set_filled(end);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Keeps what was read behind a record. Nothing else is kept at the time.
+    fn keep(&mut self, behind: &[u8]) {
+        if self.buf.len() < behind.len() {
+            self.buf.resize(CAPACITY.max(behind.len()), 0);
+        }
+        self.buf[..behind.len()].copy_from_slice(behind);
+        self.end = behind.len();
     }
 }
 
@@ -178,7 +262,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RecordAligned<IO> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
-            match this.mode {
+            let left = match this.mode {
                 Mode::Plain if this.ahead().is_empty() => {
                     return Pin::new(&mut this.io).poll_read(cx, buf);
                 }
@@ -187,29 +271,20 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RecordAligned<IO> {
                     return Poll::Ready(Ok(()));
                 }
                 Mode::Record(0) => match this.current_len()? {
-                    Some(len) => this.mode = Mode::Record(len),
-                    None if ready!(this.poll_fill(cx, 0))? => {}
+                    Some(len) => len,
+                    None if ready!(this.poll_fill(cx))? => continue,
                     // The transport has ended. What there is of a header stays to be had.
                     None => return Poll::Ready(Ok(())),
                 },
-                Mode::Record(left) => {
-                    let wanted = left.min(buf.remaining());
-                    if this.ahead().len() < wanted {
-                        match this.poll_fill(cx, left) {
-                            Poll::Ready(Ok(true)) => continue,
-                            // Return the error now; a socket reports it only once.
-                            Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
-                            // What there is of the record all the same.
-                            _ if !this.ahead().is_empty() => {}
-                            Poll::Ready(Ok(false)) => return Poll::Ready(Ok(())),
-                            Poll::Pending => return Poll::Pending,
-                        }
-                    }
-                    let n = this.hand_out(buf, left);
-                    this.mode = Mode::Record(left - n);
-                    return Poll::Ready(Ok(()));
-                }
+                Mode::Record(left) | Mode::Lent { left, .. } => left,
+            };
+            if this.ahead().len() < left.min(buf.remaining()) {
+                return this.poll_read_record(cx, buf, left);
             }
+            if buf.remaining() > 0 {
+                this.hand_out_record(buf, left);
+            }
+            return Poll::Ready(Ok(()));
         }
     }
 }
