@@ -166,10 +166,6 @@ impl<S: RustlsStream> Backend for S {
             // From here on the application writes no more, also while the handshake continues.
             state.alert = Alert::Waiting;
             ready!(self.poll_early_data(cx)).map_err(handshake_error)?;
-            if on!(self.parts().1, tls => tls.is_handshaking()) {
-                state.alert = Alert::Unqueued;
-                return Poll::Ready(Err(BackendError::Handshaking));
-            }
         }
         let (io, connection) = self.parts();
         on!(connection, tls => send::poll_send(tls, io, cx, last, state))
@@ -182,12 +178,14 @@ impl<S: RustlsStream> Backend for S {
         plaintext: Plaintext<'_, '_>,
         state: &mut AlertState,
     ) -> Poll<Result<Received, BackendError>> {
-        if state.handshaking || on!(self.parts().1, tls => tls.is_handshaking()) {
-            // Not by an empty write, which leaves our last message in the queue.
-            state.handshaking = true;
-            ready!(Pin::new(&mut *self).poll_flush(cx)).map_err(handshake_error)?;
-            state.handshaking = false;
-        }
+        let (io, connection) = self.parts();
+        on!(connection, tls => if !state.handshaking && !tls.is_handshaking() {
+            return receive::poll_receive(tls, io, cx, plaintext, state);
+        });
+        // Not by an empty write, which leaves our last message in the queue.
+        state.handshaking = true;
+        ready!(Pin::new(&mut *self).poll_flush(cx)).map_err(handshake_error)?;
+        state.handshaking = false;
         let (io, connection) = self.parts();
         on!(connection, tls => receive::poll_receive(tls, io, cx, plaintext, state))
     }
@@ -257,12 +255,16 @@ fn status<Data>(
     tls: &mut ConnectionCommon<Data>,
     state: &AlertState,
 ) -> Result<Status, BackendError> {
-    let (peer_closed, readable) = match tls.reader().into_first_chunk() {
-        Ok([]) => (true, false),
-        // Behind so much plaintext that rustls reads nothing, a plain stream cannot see it. Then
-        // it counts as not closed.
-        Ok(_) => (state.peer_closed || reads_no_more(tls), true),
-        Err(_) => (false, false),
+    let (peer_closed, readable) = match tls.wants_read() {
+        // Then nothing is unread, and the peer has not closed.
+        true => (false, false),
+        false => match tls.reader().into_first_chunk() {
+            Ok([]) => (true, false),
+            // Behind so much plaintext that rustls reads nothing, a plain stream cannot see it.
+            // Then it counts as not closed.
+            Ok(_) => (state.peer_closed || reads_no_more(tls), true),
+            Err(_) => (false, false),
+        },
     };
     check(tls)?;
     Ok(Status {

@@ -272,6 +272,27 @@ impl Machine {
         self.exchange.turns_left = TURNS;
     }
 
+    /// Returns `true` if our side of the connection is open and nothing has blocked or failed.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.exchange.local == Local::Open && !self.send_blocked
+    }
+
+    /// Returns `true` if our side is closed: what is received matters, and nothing else.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self.exchange.local, Local::Sent | Local::Assumed)
+    }
+
+    /// Returns `true` if our side is closed, and the peer's is neither closed nor given up.
+    #[inline]
+    pub(crate) fn waits_only_for_peer(&self) -> bool {
+        self.is_closed()
+            && self.peer_close().is_none()
+            && !self.receive_blocked
+            && self.reads_left > 0
+    }
+
     /// Returns `true` if sending has failed, and only the reactor is waited for: it may find the
     /// peer's `close_notify` in the socket.
     pub(crate) fn awaits_reactor(&self) -> bool {

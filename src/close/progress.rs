@@ -12,7 +12,7 @@ use super::{
     machine::{Action, Done, Goal, Machine},
 };
 use crate::{
-    backend::{AlertState, Backend, BackendError, Plaintext, is_gone},
+    backend::{AlertState, Backend, BackendError, Plaintext, Received, is_gone},
     closed::Closed,
     error::ShutdownError,
     state::PeerClose,
@@ -42,6 +42,16 @@ impl CloseState {
         },
         exchange: Exchange::NEW,
     };
+}
+
+/// What the fast path of a poll has come to.
+enum FirstSteps {
+    /// The goal is reached.
+    Reached,
+    /// Only the peer is waited for.
+    Waiting,
+    /// The machine has to decide how it goes on.
+    Unclear,
 }
 
 /// How far one call has come.
@@ -133,13 +143,78 @@ impl Progress {
         last: &[u8],
         state: &mut CloseState,
     ) -> Poll<Result<Done, ShutdownError>> {
+        self.yields = false;
+        self.machine.begin_poll(mem::take(&mut self.expires));
         self.machine.set_exchange(state.exchange);
-        let poll = self.poll_steps(cx, backend, goal, last, &mut state.alert);
+        let poll = match self.first_steps(cx, backend, goal, last, &mut state.alert) {
+            Ok(FirstSteps::Reached) => Poll::Ready(Ok(Done::Reached)),
+            Ok(FirstSteps::Waiting) => Poll::Pending,
+            Ok(FirstSteps::Unclear) => self.poll_steps(cx, backend, goal, last, &mut state.alert),
+            Err(e) => Poll::Ready(Err(e)),
+        };
         state.exchange = self.machine.exchange();
         poll
     }
 
+    /// The fast path: the steps that nearly every close begins with, and all of one that meets no
+    /// obstacle.
+    ///
+    /// It decides nothing by itself: what it takes for granted is what the machine says there.
     #[inline]
+    fn first_steps<B: Backend>(
+        &mut self,
+        cx: &mut Context<'_>,
+        backend: &mut B,
+        goal: Goal,
+        last: &[u8],
+        alert: &mut AlertState,
+    ) -> Result<FirstSteps, ShutdownError> {
+        if goal == Goal::Bidirectional && self.tickets_before.is_none() {
+            self.tickets_before = Some(backend.tickets());
+        }
+        if !self.machine.is_closed() {
+            let status = backend.status(alert).map_err(send_error)?;
+            self.machine.on_status(status.peer_closed, status.readable);
+        }
+        if goal == Goal::PeerClosed {
+            return Ok(FirstSteps::Unclear);
+        }
+        if self.machine.is_open() {
+            debug_assert_eq!(self.machine.next(goal), Action::Send);
+            if !self.send(cx, backend, last, alert)? {
+                return Ok(FirstSteps::Unclear);
+            }
+            if goal != Goal::Bidirectional {
+                debug_assert_eq!(self.machine.next(goal), Action::Done(Done::Reached));
+                return Ok(FirstSteps::Reached);
+            }
+        }
+        if goal != Goal::Bidirectional || !self.machine.waits_only_for_peer() {
+            return Ok(FirstSteps::Unclear);
+        }
+        debug_assert_eq!(self.machine.next(goal), Action::ReceiveAndDiscard);
+        match backend.poll_receive(cx, Plaintext::Discard, alert) {
+            Poll::Ready(Ok(received)) => {
+                self.machine.on_discarded(received);
+                Ok(match received {
+                    Received::CloseNotify => {
+                        debug_assert_eq!(self.machine.next(goal), Action::Done(Done::Reached));
+                        FirstSteps::Reached
+                    }
+                    _ => FirstSteps::Unclear,
+                })
+            }
+            Poll::Ready(Err(e)) => Err(receive_error(e)),
+            Poll::Pending => {
+                self.machine.on_receive_blocked();
+                debug_assert_eq!(self.machine.next(goal), Action::Wait);
+                Ok(FirstSteps::Waiting)
+            }
+        }
+    }
+
+    /// Does what the machine says, until it has to wait or has ended.
+    #[inline(never)]
     fn poll_steps<B: Backend>(
         &mut self,
         cx: &mut Context<'_>,
@@ -148,24 +223,11 @@ impl Progress {
         last: &[u8],
         alert: &mut AlertState,
     ) -> Poll<Result<Done, ShutdownError>> {
-        self.yields = false;
-        self.machine.begin_poll(mem::take(&mut self.expires));
-        if goal == Goal::Bidirectional {
-            self.tickets_before.get_or_insert_with(|| backend.tickets());
-        }
-        let status = backend.status(alert).map_err(send_error)?;
-        self.machine.on_status(status.peer_closed, status.readable);
         loop {
             match self.machine.next(goal) {
-                Action::Send => match backend.poll_send(cx, last, alert) {
-                    Poll::Pending => self.machine.on_send_blocked(),
-                    Poll::Ready(Ok(())) => self.machine.on_sent(),
-                    Poll::Ready(Err(BackendError::Transport(e))) => {
-                        self.machine.on_send_failed(e.kind(), is_gone(&e));
-                        self.failure = Some(e);
-                    }
-                    Poll::Ready(Err(e)) => return Poll::Ready(Err(send_error(e))),
-                },
+                Action::Send => {
+                    self.send(cx, backend, last, alert)?;
+                }
                 Action::ReceiveAndKeep => match backend.poll_receive(cx, Plaintext::Keep, alert) {
                     Poll::Pending => self.machine.on_receive_blocked(),
                     Poll::Ready(Ok(received)) => self.machine.on_kept(received),
@@ -200,6 +262,30 @@ impl Progress {
                 Action::Done(done) => return Poll::Ready(Ok(done)),
             }
         }
+    }
+
+    /// Sends, and tells the machine what came of it. Returns `true` if all is sent.
+    #[inline]
+    fn send<B: Backend>(
+        &mut self,
+        cx: &mut Context<'_>,
+        backend: &mut B,
+        last: &[u8],
+        alert: &mut AlertState,
+    ) -> Result<bool, ShutdownError> {
+        match backend.poll_send(cx, last, alert) {
+            Poll::Ready(Ok(())) => {
+                self.machine.on_sent();
+                return Ok(true);
+            }
+            Poll::Pending => self.machine.on_send_blocked(),
+            Poll::Ready(Err(BackendError::Transport(e))) => {
+                self.machine.on_send_failed(e.kind(), is_gone(&e));
+                self.failure = Some(e);
+            }
+            Poll::Ready(Err(e)) => return Err(send_error(e)),
+        }
+        Ok(false)
     }
 }
 

@@ -12,7 +12,10 @@ use crate::{
     },
     error::ShutdownError,
     state::ShutdownState,
-    tracker::{CloseOutcome, observe::CloseSpan},
+    tracker::{
+        CloseOutcome,
+        observe::{self, CloseSpan},
+    },
 };
 
 /// State of a close in progress, for use with the `poll_` methods of [`ShutdownExt`].
@@ -83,18 +86,18 @@ impl CloseProgress {
 
     /// Polls a stream that cannot remember, and emits what tracing and metrics want to know when
     /// the call ends.
-    #[inline]
+    #[inline(always)]
     pub(super) fn poll<B: Backend>(
         &mut self,
         cx: &mut Context<'_>,
         backend: &mut B,
         goal: Goal,
     ) -> Poll<Result<Done, ShutdownError>> {
-        if goal != Goal::PeerClosed {
+        if observe::WANTED && goal != Goal::PeerClosed {
             self.span.start();
         }
         let poll = self.inner.poll(cx, backend, goal, &[], &mut self.state);
-        if self.span.is_observed() {
+        if observe::WANTED && self.span.is_observed() {
             if let Poll::Ready(result) = &poll {
                 self.emit(backend, result);
             }

@@ -63,23 +63,40 @@ impl<'a, S: ?Sized> Timed<'a, S> {
             &mut CloseProgress,
         ) -> Poll<Result<T, ShutdownError>>,
     ) -> Poll<Result<T, ShutdownError>> {
-        let mut this = self.project();
-        let mut result = poll(this.stream, cx, this.progress);
-        if result.is_pending() {
-            if this.progress.inner.awaits_reactor() {
-                // Bounded in itself, and needs no timer.
-                return Poll::Pending;
-            }
-            if this.progress.inner.yields() && this.deadline.is_zero() && *this.turns_at_zero > 0 {
-                // What has arrived is taken. Nothing is waited for.
-                *this.turns_at_zero -= 1;
-                return Poll::Pending;
-            }
-            ready!(this.deadline.as_mut().poll_elapsed(cx));
-            this.progress.inner.expire();
-            result = poll(this.stream, cx, this.progress);
+        let this = self.project();
+        let result = poll(this.stream, cx, this.progress);
+        if result.is_ready() {
+            *this.ended = true;
+            return result;
         }
+        let inner = &this.progress.inner;
+        if inner.awaits_reactor() {
+            // Bounded in itself, and needs no timer.
+            return Poll::Pending;
+        }
+        if inner.yields() && this.deadline.is_zero() && *this.turns_at_zero > 0 {
+            // What has arrived is taken. Nothing is waited for.
+            *this.turns_at_zero -= 1;
+            return Poll::Pending;
+        }
+        ready!(this.deadline.poll_elapsed(cx));
         *this.ended = true;
-        result
+        poll_last(&mut **this.stream, cx, this.progress, poll)
     }
+}
+
+/// The last poll: nothing is waited for. Apart from the others, so that they need not hold it twice.
+#[cold]
+fn poll_last<S: ?Sized, T>(
+    stream: &mut S,
+    cx: &mut Context<'_>,
+    progress: &mut CloseProgress,
+    mut poll: impl FnMut(
+        &mut S,
+        &mut Context<'_>,
+        &mut CloseProgress,
+    ) -> Poll<Result<T, ShutdownError>>,
+) -> Poll<Result<T, ShutdownError>> {
+    progress.inner.expire();
+    poll(stream, cx, progress)
 }

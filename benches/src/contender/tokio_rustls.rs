@@ -1,6 +1,6 @@
 //! Ways to close a tokio-rustls stream: ours, by hand, and `shutdown()`.
 
-use std::{future::Future, marker::PhantomData, sync::Arc, time::Duration};
+use std::{future::Future, io, marker::PhantomData, sync::Arc, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_tls_shutdown::{
@@ -24,8 +24,21 @@ pub struct Graceful;
 /// The same without a deadline.
 pub struct Unbounded;
 
-/// What can be done by hand: rustls's `send_close_notify()` and a flush, then reading to the end.
+/// What can be done by hand, and is right: rustls's `send_close_notify()` and a flush, then reading
+/// to the end, with a bound and a count of what is discarded, and how the peer has ended is told.
 pub struct Recipe;
+
+/// How the peer has ended, by hand.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    CloseNotify,
+    Eof,
+    Reset,
+    TooMuch,
+}
+
+/// How much is discarded by hand.
+const LIMIT: u64 = 16 * 1024 * 1024;
 
 /// The same in a timeout of 5 seconds.
 pub struct RecipeInTime;
@@ -86,10 +99,38 @@ impl Closes for Recipe {
     }
 
     async fn shutdown_bidirectional<IO: AsyncRead + AsyncWrite + Unpin>(tls: &mut TlsStream<IO>) {
-        Self::close_notify(tls).await;
-        // Small, because nothing is expected.
-        let mut buf = [0; 64];
-        while tls.read(&mut buf).await.expect("a read") > 0 {}
+        let (ended, discarded) = by_hand(tls).await.expect("a close");
+        assert_eq!(ended, Ended::CloseNotify);
+        std::hint::black_box(discarded);
+    }
+}
+
+async fn by_hand<IO: AsyncRead + AsyncWrite + Unpin>(
+    tls: &mut TlsStream<IO>,
+) -> io::Result<(Ended, u64)> {
+    match tls {
+        TlsStream::Client(tls) => tls.get_mut().1.send_close_notify(),
+        TlsStream::Server(tls) => tls.get_mut().1.send_close_notify(),
+    }
+    tls.flush().await?;
+    // Small, because nothing is expected.
+    let mut buf = [0; 64];
+    let mut discarded = 0;
+    loop {
+        let ended = match tls.read(&mut buf).await {
+            Ok(0) => Ended::CloseNotify,
+            Ok(bytes) => {
+                discarded += bytes as u64;
+                if discarded <= LIMIT {
+                    continue;
+                }
+                Ended::TooMuch
+            }
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ended::Eof,
+            Err(e) if e.kind() == io::ErrorKind::ConnectionReset => Ended::Reset,
+            Err(e) => return Err(e),
+        };
+        return Ok((ended, discarded));
     }
 }
 

@@ -23,38 +23,27 @@ pub(super) fn poll_receive<Data, IO: AsyncRead + AsyncWrite + Unpin>(
     mut plaintext: Plaintext<'_, '_>,
     state: &mut AlertState,
 ) -> Poll<Result<Received, BackendError>> {
-    if let Some(received) = take(tls, &mut plaintext, state) {
-        return Poll::Ready(Ok(received));
-    }
-    if state.peer_closed {
-        // Behind application data that stay.
-        return Poll::Ready(Ok(Received::CloseNotify));
-    }
-    check(tls)?;
-    let mut reader = Reader { io, cx, end: None };
-    let read = tls.read_tls(&mut reader);
-    match (read, reader.end) {
-        (Ok(0), Some(ReadEnd::Eof)) => return Poll::Ready(Ok(Received::Eof)),
-        // rustls has not asked the transport: it reads nothing once the peer has closed.
-        (Ok(0), _) => {
-            state.peer_closed = true;
+    // While rustls wants to read, nothing is unread and the peer has not closed.
+    if !tls.wants_read() {
+        if let Some(received) = take(tls, &mut plaintext, state) {
+            return Poll::Ready(Ok(received));
+        }
+        if state.peer_closed {
+            // Behind application data that stay.
             return Poll::Ready(Ok(Received::CloseNotify));
         }
-        (Ok(_), _) => {}
-        (Err(_), Some(ReadEnd::Blocked)) => return Poll::Pending,
-        (Err(_), Some(ReadEnd::Failed(e))) => {
-            return Poll::Ready(match end_of_transport(&e) {
-                Some(end) => Ok(end),
-                None => Err(BackendError::Transport(e)),
-            });
-        }
-        // It has not asked, because too much is unread, or because a message is too long.
-        (Err(e), _) => {
-            return Poll::Ready(match tls.reader().into_first_chunk() {
-                Ok([_, ..]) => Ok(Received::Full),
-                _ => Err(tls_error(rustls::Error::General(e.to_string()))),
-            });
-        }
+    }
+    check(tls)?;
+    let mut reader = Reader {
+        io,
+        cx,
+        end: ReadEnd::NotAsked,
+    };
+    let read = tls.read_tls(&mut reader);
+    match (reader.end, read) {
+        (ReadEnd::Bytes, Ok(_)) => {}
+        (ReadEnd::Blocked, _) => return Poll::Pending,
+        (end, read) => return Poll::Ready(end_of_read(tls, state, end, read)),
     }
     let processed = process(tls);
     if matches!(state.alert, Alert::Unflushed | Alert::Sent) {
@@ -67,7 +56,7 @@ pub(super) fn poll_receive<Data, IO: AsyncRead + AsyncWrite + Unpin>(
             let is_reader = matches!(plaintext, Plaintext::Read(_) | Plaintext::Fill);
             if is_reader && state.alert == Alert::Unqueued {
                 // The fatal alert, if there is room for it: as tokio-rustls does.
-                let _ = send::poll_write_queue(tls, io, cx, usize::MAX);
+                let _ = send::poll_write_queue(tls, io, cx);
             }
             // What was received before it is good. The next step finds the error again.
             let is_unread = matches!(tls.reader().into_first_chunk(), Ok([_, ..]));
@@ -79,13 +68,13 @@ pub(super) fn poll_receive<Data, IO: AsyncRead + AsyncWrite + Unpin>(
         }
     };
     state.peer_closed |= io_state.peer_has_closed();
-    Poll::Ready(Ok(match plaintext {
-        Plaintext::Keep => match io_state.plaintext_bytes_to_read() {
-            0 if state.peer_closed => Received::CloseNotify,
-            0 => Received::Other,
-            bytes => Received::Data(bytes),
+    Poll::Ready(Ok(match io_state.plaintext_bytes_to_read() {
+        0 if state.peer_closed => Received::CloseNotify,
+        0 => Received::Other,
+        bytes => match plaintext {
+            Plaintext::Keep => Received::Data(bytes),
+            _ => take(tls, &mut plaintext, state).unwrap_or(Received::Other),
         },
-        _ => take(tls, &mut plaintext, state).unwrap_or(Received::Other),
     }))
 }
 
@@ -145,10 +134,39 @@ fn take<Data>(
     }
 }
 
-/// Why the transport gave nothing.
+/// What the end of the transport means, or why rustls has not asked it.
+#[cold]
+fn end_of_read<Data>(
+    tls: &mut ConnectionCommon<Data>,
+    state: &mut AlertState,
+    end: ReadEnd,
+    read: io::Result<usize>,
+) -> Result<Received, BackendError> {
+    match (end, read) {
+        (ReadEnd::Eof, _) => Ok(Received::Eof),
+        (ReadEnd::Failed(e), _) => match end_of_transport(&e) {
+            Some(end) => Ok(end),
+            None => Err(BackendError::Transport(e)),
+        },
+        // rustls reads nothing once the peer has closed.
+        (_, Ok(_)) => {
+            state.peer_closed = true;
+            Ok(Received::CloseNotify)
+        }
+        // Too much is unread, or a message is too long.
+        (_, Err(e)) => match tls.reader().into_first_chunk() {
+            Ok([_, ..]) => Ok(Received::Full),
+            _ => Err(tls_error(rustls::Error::General(e.to_string()))),
+        },
+    }
+}
+
+/// What the transport has given.
 enum ReadEnd {
-    Eof,
+    NotAsked,
+    Bytes,
     Blocked,
+    Eof,
     Failed(io::Error),
 }
 
@@ -156,24 +174,25 @@ enum ReadEnd {
 struct Reader<'a, 'b, IO> {
     io: &'a mut IO,
     cx: &'a mut Context<'b>,
-    end: Option<ReadEnd>,
+    end: ReadEnd,
 }
 
 impl<IO: AsyncRead + Unpin> Read for Reader<'_, '_, IO> {
     #[inline]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let mut buf = ReadBuf::new(buf);
-        self.end = Some(match Pin::new(&mut *self.io).poll_read(self.cx, &mut buf) {
+        let (end, bytes) = match Pin::new(&mut *self.io).poll_read(self.cx, &mut buf) {
             Poll::Ready(Ok(())) => match buf.filled().len() {
-                0 => ReadEnd::Eof,
-                bytes => return Ok(bytes),
+                0 => (ReadEnd::Eof, 0),
+                bytes => (ReadEnd::Bytes, bytes),
             },
-            Poll::Ready(Err(e)) => ReadEnd::Failed(e),
-            Poll::Pending => ReadEnd::Blocked,
-        });
+            Poll::Ready(Err(e)) => (ReadEnd::Failed(e), 0),
+            Poll::Pending => (ReadEnd::Blocked, 0),
+        };
+        self.end = end;
         match self.end {
-            Some(ReadEnd::Eof) => Ok(0),
-            _ => Err(io::ErrorKind::WouldBlock.into()),
+            ReadEnd::Blocked | ReadEnd::Failed(_) => Err(io::ErrorKind::WouldBlock.into()),
+            _ => Ok(bytes),
         }
     }
 }

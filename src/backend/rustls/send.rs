@@ -32,6 +32,10 @@ pub(super) fn poll_send<Data, IO: AsyncWrite + Unpin>(
     state: &mut AlertState,
 ) -> Poll<Result<(), BackendError>> {
     if state.alert == Alert::Waiting {
+        if tls.is_handshaking() {
+            state.alert = Alert::Unqueued;
+            return Poll::Ready(Err(BackendError::Handshaking));
+        }
         ready!(poll_queue_alert(tls, io, cx, last, state))?;
     }
     while let Alert::Queued(left) = state.alert {
@@ -41,7 +45,7 @@ pub(super) fn poll_send<Data, IO: AsyncWrite + Unpin>(
             break;
         }
         let written =
-            ready!(poll_write_queue(tls, io, cx, left)).map_err(BackendError::Transport)?;
+            ready!(poll_write_start(tls, io, cx, left)).map_err(BackendError::Transport)?;
         state.alert = queued(left.saturating_sub(written));
     }
     if state.alert == Alert::Unflushed {
@@ -84,7 +88,7 @@ fn poll_queue_alert<Data, IO: AsyncWrite + Unpin>(
         state.alert = Alert::Unflushed;
         return Poll::Ready(Ok(()));
     }
-    let poll = poll_write_queue(tls, io, cx, usize::MAX);
+    let poll = poll_write_queue(tls, io, cx);
     // Counted only now, because mostly the first write takes everything.
     state.alert = queued(Look::at(tls).bytes);
     poll.map_ok(drop).map_err(BackendError::Transport)
@@ -113,11 +117,14 @@ pub(super) fn poll_write_tls12<Data, IO: AsyncWrite + Unpin>(
             break accepted;
         }
         // The buffer limit is reached.
-        ready!(poll_write_queue(tls, io, cx, usize::MAX))?;
+        ready!(poll_write_queue(tls, io, cx))?;
     };
-    let mut writer = Writer::new(io, cx, usize::MAX);
-    let written = tls.write_tls(&mut writer);
-    if writer.end == Some(ALERT) {
+    let mut end = None;
+    let written = tls.write_tls(&mut Writer(|chunks: &[IoSlice<'_>]| {
+        end = end_of(chunks);
+        write_chunks(io, cx, chunks)
+    }));
+    if end == Some(ALERT) {
         state.alert = queued(Look::at(tls).bytes);
         return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
     }
@@ -126,7 +133,7 @@ pub(super) fn poll_write_tls12<Data, IO: AsyncWrite + Unpin>(
         match poll {
             Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
             Poll::Ready(Ok(_)) if tls.wants_write() => {
-                poll = poll_write_queue(tls, io, cx, usize::MAX);
+                poll = poll_write_queue(tls, io, cx);
             }
             // What was accepted is queued.
             Poll::Ready(Ok(_)) | Poll::Pending => return Poll::Ready(Ok(accepted)),
@@ -149,20 +156,33 @@ fn poll_shorten<Data, IO: AsyncWrite + Unpin>(
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
     while Look::at(tls).chunks > SHORT {
-        ready!(poll_write_queue(tls, io, cx, usize::MAX))?;
+        ready!(poll_write_queue(tls, io, cx))?;
     }
     Poll::Ready(Ok(()))
 }
 
-/// Writes at most `limit` bytes of the queue.
+/// Writes what one look shows of the queue.
 #[inline]
 pub(super) fn poll_write_queue<Data, IO: AsyncWrite + Unpin>(
     tls: &mut ConnectionCommon<Data>,
     io: &mut IO,
     cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    poll_of(tls.write_tls(&mut Writer(|chunks: &[IoSlice<'_>]| {
+        write_chunks(io, cx, chunks)
+    })))
+}
+
+/// Writes at most `limit` bytes of the queue.
+fn poll_write_start<Data, IO: AsyncWrite + Unpin>(
+    tls: &mut ConnectionCommon<Data>,
+    io: &mut IO,
+    cx: &mut Context<'_>,
     limit: usize,
 ) -> Poll<io::Result<usize>> {
-    poll_of(tls.write_tls(&mut Writer::new(io, cx, limit)))
+    poll_of(tls.write_tls(&mut Writer(|chunks: &[IoSlice<'_>]| {
+        cut(chunks, limit, |chunks| write_chunks(io, cx, chunks))
+    })))
 }
 
 #[inline]
@@ -237,63 +257,40 @@ impl Look {
         let mut look = Self::default();
         if tls.wants_write() {
             // An error, because nothing is taken.
-            let _ = tls.write_tls(&mut look);
+            let _ = tls.write_tls(&mut Writer(|chunks: &[IoSlice<'_>]| {
+                look.chunks = chunks.len();
+                look.bytes = chunks.iter().map(|chunk| chunk.len()).sum();
+                Err(io::ErrorKind::WouldBlock.into())
+            }));
         }
         look
     }
 }
 
-impl Write for Look {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(buf)])
-    }
-
-    fn write_vectored(&mut self, chunks: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.chunks = chunks.len();
-        self.bytes = chunks.iter().map(|chunk| chunk.len()).sum();
-        Err(io::ErrorKind::WouldBlock.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+/// Writes chunks to the transport. One that is blocked fails with `WouldBlock`, as rustls wants it.
+#[inline]
+fn write_chunks<IO: AsyncWrite + Unpin>(
+    io: &mut IO,
+    cx: &mut Context<'_>,
+    chunks: &[IoSlice<'_>],
+) -> io::Result<usize> {
+    match Pin::new(io).poll_write_vectored(cx, chunks) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
     }
 }
 
-/// The transport as rustls wants it.
-struct Writer<'a, 'b, IO> {
-    io: &'a mut IO,
-    cx: &'a mut Context<'b>,
-    limit: usize,
-    /// The content type of the last record that was offered, if it was whole.
-    end: Option<u8>,
-}
+/// What rustls hands its queue to.
+struct Writer<F>(F);
 
-impl<'a, 'b, IO> Writer<'a, 'b, IO> {
-    #[inline]
-    fn new(io: &'a mut IO, cx: &'a mut Context<'b>, limit: usize) -> Self {
-        Self {
-            io,
-            cx,
-            limit,
-            end: None,
-        }
-    }
-}
-
-impl<IO: AsyncWrite + Unpin> Write for Writer<'_, '_, IO> {
+impl<F: FnMut(&[IoSlice<'_>]) -> io::Result<usize>> Write for Writer<F> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         self.write_vectored(&[IoSlice::new(buf)])
     }
 
     #[inline]
     fn write_vectored(&mut self, chunks: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.end = end_of(chunks);
-        cut(chunks, self.limit, |chunks| {
-            match Pin::new(&mut *self.io).poll_write_vectored(self.cx, chunks) {
-                Poll::Ready(result) => result,
-                Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-            }
-        })
+        (self.0)(chunks)
     }
 
     fn flush(&mut self) -> io::Result<()> {
