@@ -36,6 +36,18 @@ pub(crate) enum Alert {
     Sent,
 }
 
+/// What is known of the end of the transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum TransportEnd {
+    /// Someone else has read it: the library has to be asked.
+    #[default]
+    Unknown,
+    /// The library was asked, and the backend has read on from there.
+    NotSeen,
+    /// It has ended, and is not read again.
+    Seen,
+}
+
 /// What a backend must remember of a close from one poll to the next.
 ///
 /// A `GracefulStream` keeps it beside the stream; for a plain stream it is in the future or the
@@ -51,6 +63,7 @@ pub(crate) struct AlertState {
     pub(crate) failed: bool,
     /// Receiving has to finish a handshake, and its last message is not flushed.
     pub(crate) handshaking: bool,
+    pub(crate) transport: TransportEnd,
 }
 
 /// Where a session stands.

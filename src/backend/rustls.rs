@@ -20,7 +20,7 @@ use rustls::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsStream, client, server};
 
-use super::{Alert, AlertState, Backend, BackendError, Plaintext, Received, Status};
+use super::{Alert, AlertState, Backend, BackendError, Plaintext, Received, Status, TransportEnd};
 use crate::{error::TlsError, event::Role};
 
 /// Runs the same code on the connection of either side.

@@ -278,16 +278,10 @@ impl Machine {
         self.exchange.local == Local::Open && !self.send_blocked
     }
 
-    /// Returns `true` if our side is closed: what is received matters, and nothing else.
-    #[inline]
-    pub(crate) fn is_closed(&self) -> bool {
-        matches!(self.exchange.local, Local::Sent | Local::Assumed)
-    }
-
     /// Returns `true` if our side is closed, and the peer's is neither closed nor given up.
     #[inline]
     pub(crate) fn waits_only_for_peer(&self) -> bool {
-        self.is_closed()
+        matches!(self.exchange.local, Local::Sent | Local::Assumed)
             && self.peer_close().is_none()
             && !self.receive_blocked
             && self.reads_left > 0

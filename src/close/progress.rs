@@ -18,6 +18,9 @@ use crate::{
     state::PeerClose,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// The last turns of a close that waits for the reactor. The turns before them are one more than
 /// tokio takes between two looks at its sockets.
 const SLEEPING_TURNS: u8 = 64;
@@ -39,6 +42,7 @@ impl CloseState {
             peer_closed: false,
             failed: false,
             handshaking: false,
+            transport: crate::backend::TransportEnd::Unknown,
         },
         exchange: Exchange::NEW,
     };
@@ -143,9 +147,7 @@ impl Progress {
         last: &[u8],
         state: &mut CloseState,
     ) -> Poll<Result<Done, ShutdownError>> {
-        self.yields = false;
-        self.machine.begin_poll(mem::take(&mut self.expires));
-        self.machine.set_exchange(state.exchange);
+        self.begin_poll(state);
         let poll = match self.first_steps(cx, backend, goal, last, &mut state.alert) {
             Ok(FirstSteps::Reached) => Poll::Ready(Ok(Done::Reached)),
             Ok(FirstSteps::Waiting) => Poll::Pending,
@@ -154,6 +156,32 @@ impl Progress {
         };
         state.exchange = self.machine.exchange();
         poll
+    }
+
+    #[inline]
+    fn begin_poll(&mut self, state: &CloseState) {
+        self.yields = false;
+        self.machine.begin_poll(mem::take(&mut self.expires));
+        self.machine.set_exchange(state.exchange);
+    }
+
+    /// Looks where the session stands.
+    #[inline]
+    fn look<B: Backend>(
+        &mut self,
+        backend: &mut B,
+        goal: Goal,
+        alert: &AlertState,
+    ) -> Result<(), ShutdownError> {
+        if goal == Goal::Bidirectional && self.tickets_before.is_none() {
+            self.tickets_before = Some(backend.tickets());
+        }
+        // Receiving looks by itself.
+        if goal != Goal::Bidirectional || !self.machine.waits_only_for_peer() {
+            let status = backend.status(alert).map_err(send_error)?;
+            self.machine.on_status(status.peer_closed, status.readable);
+        }
+        Ok(())
     }
 
     /// The fast path: the steps that nearly every close begins with, and all of one that meets no
@@ -169,13 +197,7 @@ impl Progress {
         last: &[u8],
         alert: &mut AlertState,
     ) -> Result<FirstSteps, ShutdownError> {
-        if goal == Goal::Bidirectional && self.tickets_before.is_none() {
-            self.tickets_before = Some(backend.tickets());
-        }
-        if !self.machine.is_closed() {
-            let status = backend.status(alert).map_err(send_error)?;
-            self.machine.on_status(status.peer_closed, status.readable);
-        }
+        self.look(backend, goal, alert)?;
         if goal == Goal::PeerClosed {
             return Ok(FirstSteps::Unclear);
         }

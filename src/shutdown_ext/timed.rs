@@ -91,11 +91,7 @@ fn poll_last<S: ?Sized, T>(
     stream: &mut S,
     cx: &mut Context<'_>,
     progress: &mut CloseProgress,
-    mut poll: impl FnMut(
-        &mut S,
-        &mut Context<'_>,
-        &mut CloseProgress,
-    ) -> Poll<Result<T, ShutdownError>>,
+    mut poll: impl FnMut(&mut S, &mut Context<'_>, &mut CloseProgress) -> Poll<Result<T, ShutdownError>>,
 ) -> Poll<Result<T, ShutdownError>> {
     progress.inner.expire();
     poll(stream, cx, progress)

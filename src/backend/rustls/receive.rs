@@ -10,8 +10,8 @@ use rustls::{ConnectionCommon, IoState};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    super::end_of_transport, Alert, AlertState, BackendError, Plaintext, Received, check, send,
-    tls_error,
+    super::end_of_transport, Alert, AlertState, BackendError, Plaintext, Received, TransportEnd,
+    check, send, tls_error,
 };
 
 /// Receives one step: what is there already, else one read of the transport.
@@ -24,7 +24,7 @@ pub(super) fn poll_receive<Data, IO: AsyncRead + AsyncWrite + Unpin>(
     state: &mut AlertState,
 ) -> Poll<Result<Received, BackendError>> {
     // While rustls wants to read, nothing is unread and the peer has not closed.
-    if !tls.wants_read() {
+    if state.transport == TransportEnd::Unknown || !tls.wants_read() {
         if let Some(received) = take(tls, &mut plaintext, state) {
             return Poll::Ready(Ok(received));
         }
@@ -33,6 +33,10 @@ pub(super) fn poll_receive<Data, IO: AsyncRead + AsyncWrite + Unpin>(
             return Poll::Ready(Ok(Received::CloseNotify));
         }
     }
+    if state.transport == TransportEnd::Seen {
+        return Poll::Ready(Ok(Received::Eof));
+    }
+    state.transport = TransportEnd::NotSeen;
     check(tls)?;
     let mut reader = Reader {
         io,
@@ -143,7 +147,10 @@ fn end_of_read<Data>(
     read: io::Result<usize>,
 ) -> Result<Received, BackendError> {
     match (end, read) {
-        (ReadEnd::Eof, _) => Ok(Received::Eof),
+        (ReadEnd::Eof, _) => {
+            state.transport = TransportEnd::Seen;
+            Ok(Received::Eof)
+        }
         (ReadEnd::Failed(e), _) => match end_of_transport(&e) {
             Some(end) => Ok(end),
             None => Err(BackendError::Transport(e)),
