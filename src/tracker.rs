@@ -3,6 +3,7 @@
 //! - [`record`] is what one connection remembers of its end. A stream or a handshake owns it, tells
 //!   it what happens, and drops it with the connection.
 //! - [`observe`] emits the events and metrics of a close, for a record or for one call.
+//! - [`foreign`] runs what is not ours; it may panic.
 //! - [`registry`] is what the connections of one tracker share; `wait_list` is who waits for it.
 //! - [`close_tracker`], [`drain`], [`stats`] and [`report`] are the public face.
 //!
@@ -12,6 +13,7 @@
 
 pub(crate) mod close_tracker;
 pub(crate) mod drain;
+mod foreign;
 pub(crate) mod observe;
 pub(crate) mod record;
 mod registry;

@@ -7,6 +7,7 @@ use crate::{
     state::PeerClose,
     tracker::{
         close_tracker::CloseTracker,
+        foreign,
         observe::CloseSpan,
         registry::{Side, TrackerGuard},
         report::CloseReport,
@@ -221,7 +222,7 @@ impl CloseRecord {
             resumed: self.resumed,
             peer_closed_first: self.peer == Some(PeerClose::CloseNotify) && !self.peer_after_local,
         };
-        self.span.in_scope(|| tracked.call_back(&report));
+        foreign::run(|| self.span.in_scope(|| tracked.call_back(&report)));
         tracked.leave(&report);
         Some(tracked)
     }
@@ -235,7 +236,7 @@ impl Drop for CloseRecord {
                 false => SessionOutcome::Dropped,
             });
         }
-        self.span.emit(self.role, self.outcome(), self.discarded);
+        foreign::run(|| self.span.emit(self.role, self.outcome(), self.discarded));
         // Last: a task that waits for the tracker may end the process, and all else is done by then.
         drop(self.leave());
     }

@@ -10,6 +10,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use super::foreign;
 use crate::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicU64, Ordering},
@@ -55,7 +56,9 @@ impl WaitList {
     /// Wakes all that wait. What they wait for must be true by now.
     pub(super) fn wake_all(&self) {
         let wakers = mem::take(&mut *self.lock());
-        wakers.into_values().for_each(Waker::wake);
+        for waker in wakers.into_values() {
+            foreign::run(|| waker.wake());
+        }
     }
 
     /// Forgets a task that waits no longer.
