@@ -3,17 +3,15 @@
 //! - [`record`] is what one connection remembers of its end. A stream or a handshake owns it, tells
 //!   it what happens, and drops it with the connection.
 //! - [`observe`] emits the events and metrics of a close, for a record or for one call.
-//! - [`foreign`] runs what is not ours; it may panic.
 //! - [`registry`] is what the connections of one tracker share; `wait_list` is who waits for it.
 //! - [`close_tracker`], [`drain`], [`stats`] and [`report`] are the public face.
 //!
 //! This folder must not know what tells it: neither streams nor handshakes, no machine, no TLS
-//! library. It imports leaves only (`event`, `state`, `sync`). What an error means for a
+//! library. It imports leaves only (`event`, `foreign`, `state`, `sync`). What an error means for a
 //! connection is therefore decided by the caller, who says which method of the record it is.
 
 pub(crate) mod close_tracker;
 pub(crate) mod drain;
-mod foreign;
 pub(crate) mod observe;
 pub(crate) mod record;
 mod registry;

@@ -19,6 +19,7 @@ use crate::{
     backend::PlainStream,
     close::{deadline::Deadline, machine::Goal, progress::Progress},
     error::ShutdownError,
+    foreign,
     policy::ClosePolicy,
 };
 
@@ -121,7 +122,7 @@ impl Linger {
             drain.grace.set(Deadline::new(Some(self.bounds.idle)));
             if mem::replace(drain.reading, Reading::Yes) != Reading::Yes {
                 if let Some(waker) = drain.waker.take() {
-                    waker.wake();
+                    foreign::call(|| waker.wake());
                 }
             }
         }
@@ -167,7 +168,8 @@ impl Linger {
                     true => Reading::AskedSameTask,
                     false => Reading::AskedOtherTask,
                 };
-                reader.wake();
+                // This state is out of its place meanwhile, and would be lost with a panic.
+                foreign::call(|| reader.wake());
                 if !is_same_task {
                     *drain.waker = Some(cx.waker().clone());
                     let mut grace = drain.grace;

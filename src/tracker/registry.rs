@@ -38,12 +38,12 @@ use std::{
 };
 
 use crate::{
+    foreign,
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     tracker::{
-        foreign,
         report::CloseReport,
         stats::CloseStats,
         wait_list::{Ticket, WaitList},
@@ -182,7 +182,7 @@ impl Entry {
     fn wake(&self) {
         let wakers = mem::take(&mut *lock(&self.wakers));
         for waker in wakers.into_iter().flatten() {
-            foreign::run(|| waker.wake());
+            foreign::call(|| waker.wake());
         }
     }
 }

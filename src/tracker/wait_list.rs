@@ -10,10 +10,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::foreign;
-use crate::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicU64, Ordering},
+use crate::{
+    foreign,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 #[derive(Default)]
@@ -57,7 +59,7 @@ impl WaitList {
     pub(super) fn wake_all(&self) {
         let wakers = mem::take(&mut *self.lock());
         for waker in wakers.into_values() {
-            foreign::run(|| waker.wake());
+            foreign::call(|| waker.wake());
         }
     }
 

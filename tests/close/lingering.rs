@@ -1,6 +1,11 @@
 //! `ClosePolicy::Linger`: what is drained, for how long, and for whom.
 
-use std::time::Duration;
+use std::{
+    pin::pin,
+    sync::Arc,
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, split},
@@ -425,5 +430,32 @@ async fn an_upload_of_any_length_is_drained_over_pipes_of_any_size() {
             assert_eq!(answer, b"too large");
             assert_eq!((outcome.is_clean(), outcome.discarded()), (true, 90_000));
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_whose_waker_panics_does_not_cost_the_drain() {
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a panic on purpose");
+        }
+    }
+
+    let panics = Waker::from(Arc::new(Panics));
+    for case in CASES {
+        let mut rig = rig(case);
+        {
+            let mut buf = [0];
+            let mut read = pin!(rig.stream.read(&mut buf));
+            let mut cx = Context::from_waker(&panics);
+            assert!(read.as_mut().poll(&mut cx).is_pending());
+        }
+        let policy = rig.stream.policy();
+        rig.stream.shutdown().await.unwrap();
+        assert_eq!(rig.stream.policy(), policy);
+        let outcome = rig.stream.outcome().unwrap();
+        assert_eq!(outcome.peer(), PeerClose::TimedOut, "{case:?}");
     }
 }
