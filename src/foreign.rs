@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-/// Calls foreign code. If it panics, nobody but the panic hook learns of it.
+/// Calls foreign code. If it panics, only the panic hook learns of it.
 ///
 /// It is called in destructors, and a connection is often dropped by a panic: a second one that
 /// leaves a destructor ends the process. And it is called between what others wait for. Only to be

@@ -119,7 +119,9 @@ impl Linger {
         }
         if let Some(drain) = &mut self.drain {
             let mut drain = drain.as_mut().project();
-            drain.grace.set(Deadline::new(Some(self.bounds.idle)));
+            // Never less, or a reader that lives would be asked again and again.
+            let grace = self.bounds.idle.max(READER_GRACE);
+            drain.grace.set(Deadline::new(Some(grace)));
             if mem::replace(drain.reading, Reading::Yes) != Reading::Yes {
                 if let Some(waker) = drain.waker.take() {
                     foreign::call(|| waker.wake());
