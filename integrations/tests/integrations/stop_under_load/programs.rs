@@ -81,7 +81,10 @@ impl Fetched {
             // "HTTP/2 stream 1 was not closed cleanly before end of the underlying stream"
             (CURLE_GOT_NOTHING | CURLE_PARTIAL_FILE, true, false) => End::Closed,
             // "Recv failure: Connection reset by peer", "Send failure: Broken pipe"
-            (CURLE_HTTP2 | CURLE_SEND_ERROR | CURLE_RECV_ERROR, true, false) => End::Cut,
+            // Where it cannot send the preface of HTTP/2, the handshake is not over for curl.
+            (CURLE_HTTP2, _, false) | (CURLE_SEND_ERROR | CURLE_RECV_ERROR, true, false) => {
+                End::Cut
+            }
             _ => panic!("{case}: curl {}: {}", self.exit, self.error),
         }
     }
