@@ -118,6 +118,7 @@ mod close;
 mod closed;
 mod error;
 mod event;
+mod foreign;
 mod handshake;
 pub mod integrations;
 mod policy;

@@ -116,9 +116,7 @@ mod staged_store;
 mod stats;
 mod ticketer;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use crate::event::SessionOutcome;
+use crate::{event::SessionOutcome, foreign};
 
 pub use client::ClientSessions;
 pub use server::ServerSessions;
@@ -167,5 +165,5 @@ impl Retention {
 /// Calls the user's store. If it panics, the connection continues without it.
 fn catch_store_panic<T: Default>(call: impl FnOnce() -> T) -> T {
     // Only the store is inside, so nothing of ours can be left half done.
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_default()
+    foreign::call(call)
 }

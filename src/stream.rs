@@ -18,8 +18,6 @@ mod parts;
 pub(crate) mod record_aligned;
 mod wrapped;
 
-use std::io::ErrorKind;
-
 use self::{
     close_unused::CloseUnused,
     linger::{Bounds, Linger},
@@ -105,8 +103,6 @@ pub struct GracefulStream<S> {
     quiet: bool,
     quiet_policy: bool,
     step: ShutdownStep,
-    /// Why `shutdown()` could not close our side.
-    failure: Option<ErrorKind>,
     outcome: Option<Closed>,
     extras: Option<Box<Extras<S>>>,
 }
@@ -118,6 +114,8 @@ struct Extras<S> {
     record: Option<CloseRecord>,
     /// Closes the stream if it is dropped unused.
     close_unused: Option<CloseUnused<S>>,
+    /// Why `shutdown()` could not close our side.
+    failure: Option<std::io::Error>,
 }
 
 impl<S> Default for Extras<S> {
@@ -126,6 +124,7 @@ impl<S> Default for Extras<S> {
             linger: None,
             record: None,
             close_unused: None,
+            failure: None,
         }
     }
 }
@@ -162,7 +161,6 @@ impl<S> GracefulStream<S> {
             quiet: false,
             quiet_policy: false,
             step: ShutdownStep::Notify,
-            failure: None,
             outcome: None,
             extras: record.map(|record| {
                 Box::new(Extras {

@@ -7,7 +7,7 @@
 //! - [`close_tracker`], [`drain`], [`stats`] and [`report`] are the public face.
 //!
 //! This folder must not know what tells it: neither streams nor handshakes, no machine, no TLS
-//! library. It imports leaves only (`event`, `state`, `sync`). What an error means for a
+//! library. It imports leaves only (`event`, `foreign`, `state`, `sync`). What an error means for a
 //! connection is therefore decided by the caller, who says which method of the record it is.
 
 pub(crate) mod close_tracker;

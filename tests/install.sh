@@ -11,6 +11,7 @@ cc build-essential
 chromium-headless-shell chromium-headless-shell
 cmake cmake
 curl curl
+h2load nghttp2-client
 javac default-jdk-headless
 openssl openssl
 python3 python3

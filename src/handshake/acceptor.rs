@@ -95,8 +95,9 @@ impl GracefulAcceptor {
     ///
     /// With it certificates are renewed without a restart. `source` is called by
     /// [`accept`](Self::accept) and [`finish_accept`](Self::finish_accept) and must not block;
-    /// connections that are being accepted or are open keep the configuration that they have. There
-    /// is a conversion from a [`watch::Receiver`] as well. Everything else is as for
+    /// connections that are being accepted or are open keep the configuration that they have. If it
+    /// panics, so do these two, and nothing is counted or held for the connection; a listener that
+    /// calls them in its accept loop ends with that. There is a conversion from a [`watch::Receiver`] as well. Everything else is as for
     /// [`new`](Self::new).
     ///
     /// Return clones of one `Arc` until the configuration has really changed: sessions belong to

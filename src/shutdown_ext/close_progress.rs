@@ -115,7 +115,7 @@ impl CloseProgress {
         let outcome = match result {
             Ok(_) => CloseOutcome::of_peer(peer, was_sent),
             Err(e) => {
-                span.record_error(e);
+                span.record_error(&e.in_one_line());
                 CloseOutcome::Failed
             }
         };

@@ -122,11 +122,13 @@ impl<S: PlainStream> GracefulStream<S> {
         }
         record_exchange(record, &self.state.exchange);
         match &poll {
-            Poll::Ready(Err(e)) if e.is_tls_failure() => {
-                record.on_tls_failed(e);
-                record.on_close_finished(Some(e));
+            Poll::Ready(Err(e)) => {
+                let text = e.in_one_line();
+                if e.is_tls_failure() {
+                    record.on_tls_failed(&text);
+                }
+                record.on_close_finished(Some(&text));
             }
-            Poll::Ready(Err(e)) => record.on_close_finished(Some(e)),
             Poll::Ready(Ok(_)) if goal != Goal::PeerClosed => record.on_close_finished(None),
             Poll::Ready(Ok(_)) | Poll::Pending => {}
         }

@@ -13,7 +13,7 @@ use super::{GracefulStream, ShutdownStep, linger};
 use crate::{
     backend::{Alert, Backend, BackendError, PlainStream, Plaintext, Received, peer_close_of},
     close::{machine::Goal, progress::Progress},
-    error::{ShutdownError, is_not_tls},
+    error::{ShutdownError, copy_of, is_not_tls},
     state::{PeerClose, ShutdownState},
     tracker::Side,
 };
@@ -77,9 +77,9 @@ impl<S: PlainStream> GracefulStream<S> {
             return;
         };
         match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            // The library says more than that TLS has failed.
-            Some(ShutdownError::Tls(e)) => return record.on_tls_failed(e),
-            Some(ours) if ours.is_tls_failure() => return record.on_tls_failed(error),
+            Some(ours) if ShutdownError::is_tls_failure(ours) => {
+                return record.on_tls_failed(&ours.in_one_line());
+            }
             _ if S::is_tls_error(error) || is_not_tls(error) => return record.on_tls_failed(error),
             _ => {}
         }
@@ -289,17 +289,21 @@ impl<S: PlainStream + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let mut failure = this.failure.map(io::Error::from);
+        let mut failure = this.failure().map(copy_of);
         if this.step == ShutdownStep::Notify {
             failure = ready!(this.poll_last_byte(cx)).err();
-            this.failure = failure.as_ref().map(io::Error::kind);
+            if let Some(e) = &failure {
+                this.set_failure(e);
+            }
             this.step = ShutdownStep::CloseTransport;
         }
         // Also where the alert has failed: the peer need not wait for more.
         if this.step == ShutdownStep::CloseTransport {
             let poll = this.stream.poll_close_transport(cx);
             if let Err(e) = ready!(this.poll_or_aborted(cx, Side::Write, poll)) {
-                this.failure.get_or_insert(e.kind());
+                if failure.is_none() {
+                    this.set_failure(&e);
+                }
                 failure.get_or_insert(e);
             }
             this.step = ShutdownStep::Done;
@@ -313,6 +317,16 @@ impl<S: PlainStream + AsyncWrite + Unpin> AsyncWrite for GracefulStream<S> {
 }
 
 impl<S: PlainStream + AsyncWrite + Unpin> GracefulStream<S> {
+    /// Returns why an earlier `shutdown()` could not close our side.
+    fn failure(&self) -> Option<&io::Error> {
+        self.extras.as_ref()?.failure.as_ref()
+    }
+
+    #[cold]
+    fn set_failure(&mut self, error: &io::Error) {
+        self.extras.get_or_insert_default().failure = Some(copy_of(error));
+    }
+
     /// The first step of a shutdown: the last byte that we send.
     fn poll_last_byte(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.is_quiet() {

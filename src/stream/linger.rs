@@ -19,6 +19,7 @@ use crate::{
     backend::PlainStream,
     close::{deadline::Deadline, machine::Goal, progress::Progress},
     error::ShutdownError,
+    foreign,
     policy::ClosePolicy,
 };
 
@@ -118,10 +119,12 @@ impl Linger {
         }
         if let Some(drain) = &mut self.drain {
             let mut drain = drain.as_mut().project();
-            drain.grace.set(Deadline::new(Some(self.bounds.idle)));
+            // Never less, or a reader that lives would be asked again and again.
+            let grace = self.bounds.idle.max(READER_GRACE);
+            drain.grace.set(Deadline::new(Some(grace)));
             if mem::replace(drain.reading, Reading::Yes) != Reading::Yes {
                 if let Some(waker) = drain.waker.take() {
-                    waker.wake();
+                    foreign::call(|| waker.wake());
                 }
             }
         }
@@ -167,7 +170,8 @@ impl Linger {
                     true => Reading::AskedSameTask,
                     false => Reading::AskedOtherTask,
                 };
-                reader.wake();
+                // This state is out of its place meanwhile, and would be lost with a panic.
+                foreign::call(|| reader.wake());
                 if !is_same_task {
                     *drain.waker = Some(cx.waker().clone());
                     let mut grace = drain.grace;

@@ -47,6 +47,7 @@ macro_rules! from_one_side {
                         linger: extras.linger,
                         record: extras.record,
                         close_unused: extras.close_unused.map(|_| CloseUnused::new()),
+                        failure: extras.failure,
                     })
                 });
                 Self {
@@ -58,7 +59,6 @@ macro_rules! from_one_side {
                     quiet: one_side.quiet,
                     quiet_policy: one_side.quiet_policy,
                     step: one_side.step,
-                    failure: one_side.failure,
                     outcome: one_side.outcome,
                     extras,
                 }

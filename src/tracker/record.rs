@@ -4,6 +4,7 @@ use std::{fmt::Display, sync::Arc, task::Context};
 
 use crate::{
     event::{Event, Observer, Role, SessionOutcome},
+    foreign,
     state::PeerClose,
     tracker::{
         close_tracker::CloseTracker,
@@ -221,7 +222,7 @@ impl CloseRecord {
             resumed: self.resumed,
             peer_closed_first: self.peer == Some(PeerClose::CloseNotify) && !self.peer_after_local,
         };
-        self.span.in_scope(|| tracked.call_back(&report));
+        foreign::call(|| self.span.in_scope(|| tracked.call_back(&report)));
         tracked.leave(&report);
         Some(tracked)
     }
@@ -235,7 +236,7 @@ impl Drop for CloseRecord {
                 false => SessionOutcome::Dropped,
             });
         }
-        self.span.emit(self.role, self.outcome(), self.discarded);
+        foreign::call(|| self.span.emit(self.role, self.outcome(), self.discarded));
         // Last: a task that waits for the tracker may end the process, and all else is done by then.
         drop(self.leave());
     }

@@ -33,12 +33,12 @@ use std::{
     array,
     collections::BTreeMap,
     fmt, mem,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError},
     task::{Context, Poll, Waker},
 };
 
 use crate::{
+    foreign,
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -181,7 +181,9 @@ impl Entry {
 
     fn wake(&self) {
         let wakers = mem::take(&mut *lock(&self.wakers));
-        wakers.into_iter().flatten().for_each(Waker::wake);
+        for waker in wakers.into_iter().flatten() {
+            foreign::call(|| waker.wake());
+        }
     }
 }
 
@@ -228,13 +230,11 @@ impl TrackerGuard {
         aborted()
     }
 
-    /// Calls the user's callback. To be called before [`leave`](Self::leave): who waits for the
-    /// tracker may rely on it.
+    /// Calls the user's callback, which may panic. To be called before [`leave`](Self::leave): who
+    /// waits for the tracker may rely on it.
     pub(super) fn call_back(&self, report: &CloseReport) {
         if let Some(on_close) = &self.registry.on_close {
-            // A connection is often dropped by a panic, and a second one that leaves a destructor
-            // ends the process. Nothing of ours is half done here: the callback is all that runs.
-            let _ = catch_unwind(AssertUnwindSafe(|| on_close(report)));
+            on_close(report);
         }
     }
 

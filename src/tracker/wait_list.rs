@@ -10,9 +10,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicU64, Ordering},
+use crate::{
+    foreign,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 #[derive(Default)]
@@ -55,7 +58,9 @@ impl WaitList {
     /// Wakes all that wait. What they wait for must be true by now.
     pub(super) fn wake_all(&self) {
         let wakers = mem::take(&mut *self.lock());
-        wakers.into_values().for_each(Waker::wake);
+        for waker in wakers.into_values() {
+            foreign::call(|| waker.wake());
+        }
     }
 
     /// Forgets a task that waits no longer.

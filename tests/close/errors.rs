@@ -7,14 +7,14 @@ use std::{
     iter,
 };
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_test::{assert_ready_err, task::spawn};
 use tokio_tls_shutdown::{
-    PeerClose, ShutdownError, ShutdownExt, ShutdownState, is_missing_close_notify,
-    tokio_rustls::rustls,
+    ClosePolicy, GracefulStream, PeerClose, ShutdownError, ShutdownExt, ShutdownState,
+    is_missing_close_notify, tokio_rustls::rustls,
 };
 
-use crate::support::{CASES, Rig, rustls_error};
+use crate::support::{CASES, Rig, Step, rustls_error};
 
 /// A close that has failed because of a bad record.
 fn failed_session() -> ShutdownError {
@@ -130,5 +130,55 @@ fn a_state_prints_as_its_name() {
         (ShutdownState::SENT | ShutdownState::RECEIVED, "COMPLETE"),
     ] {
         assert_eq!(format!("{state:?}"), name);
+    }
+}
+
+/// Everything that a caller can learn from an error, but for the kinds that a chain begins with.
+fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
+    let all = iter::successors(Some(error), |e| (*e).source());
+    all.map(ToString::to_string).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_that_has_failed_says_why_each_time() {
+    let ways: [(&str, fn(&Rig)); 5] = [
+        ("the transport does not close", |rig| {
+            rig.wire.on_shutdown(Step::Fail(ErrorKind::OutOfMemory));
+        }),
+        ("an error of the system", |rig| {
+            rig.wire.on_write([Step::Fail(ErrorKind::OutOfMemory)]);
+        }),
+        ("the peer is gone", |rig| {
+            rig.wire.on_write([Step::Fail(ErrorKind::BrokenPipe)]);
+        }),
+        ("a bad record", |rig| rig.wire.feed(&[23, 3, 3, 0, 1, 0])),
+        ("a bad record that a read has met", |_| {}),
+    ];
+    for case in CASES {
+        for (what, fail) in &ways {
+            for policy in [ClosePolicy::Notify, ClosePolicy::linger()] {
+                let rig = Rig::new(case);
+                fail(&rig);
+                let mut rig = rig.map(GracefulStream::new);
+                rig.stream.set_policy(policy);
+                if *what == "a bad record that a read has met" {
+                    rig.wire.feed(&[23, 3, 3, 0, 1, 0]);
+                    rig.stream.read_u8().await.unwrap_err();
+                }
+                let Err(first) = rig.stream.shutdown().await else {
+                    // It has not looked.
+                    continue;
+                };
+                for _ in 0..2 {
+                    let again = rig.stream.shutdown().await.expect_err(what);
+                    assert_eq!(again.kind(), first.kind(), "{what}");
+                    assert_eq!(chain(&again), chain(&first), "{what} {case:?}");
+                    let is_ours = |e: &io::Error| {
+                        e.get_ref().is_some_and(|inner| inner.is::<ShutdownError>())
+                    };
+                    assert_eq!(is_ours(&again), is_ours(&first), "{what}");
+                }
+            }
+        }
     }
 }

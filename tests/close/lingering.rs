@@ -1,6 +1,11 @@
 //! `ClosePolicy::Linger`: what is drained, for how long, and for whom.
 
-use std::time::Duration;
+use std::{
+    pin::pin,
+    sync::Arc,
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, split},
@@ -9,7 +14,7 @@ use tokio::{
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{ClosePolicy, GracefulStream, PeerClose, tokio_rustls::TlsStream};
 
-use crate::support::{CASES, Case, Rig, Scripted, Step, forge};
+use crate::support::{CASES, Case, Rig, Scripted, Step, forge, in_time};
 
 const IDLE: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -239,7 +244,7 @@ where
     S: AsyncRead + Send + Unpin + 'static,
 {
     let read = async move {
-        let read = timeout(Duration::from_secs(1), stream.read_u8()).await;
+        let read = timeout(Duration::from_millis(1), stream.read_u8()).await;
         assert!(read.is_err());
         stream
     };
@@ -424,6 +429,86 @@ async fn an_upload_of_any_length_is_drained_over_pipes_of_any_size() {
             let (answer, outcome) = tokio::join!(upload, refuse);
             assert_eq!(answer, b"too large");
             assert_eq!((outcome.is_clean(), outcome.discarded()), (true, 90_000));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_whose_waker_panics_does_not_cost_the_drain() {
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a panic on purpose");
+        }
+    }
+
+    let panics = Waker::from(Arc::new(Panics));
+    for case in CASES {
+        let mut rig = rig(case);
+        {
+            let mut buf = [0];
+            let mut read = pin!(rig.stream.read(&mut buf));
+            let mut cx = Context::from_waker(&panics);
+            assert!(read.as_mut().poll(&mut cx).is_pending());
+        }
+        let policy = rig.stream.policy();
+        rig.stream.shutdown().await.unwrap();
+        assert_eq!(rig.stream.policy(), policy);
+        let outcome = rig.stream.outcome().unwrap();
+        assert_eq!(outcome.peer(), PeerClose::TimedOut, "{case:?}");
+    }
+}
+
+/// A bound of zero waits for nothing, whoever else reads.
+#[tokio::test]
+async fn a_bound_of_zero_ends_it_at_once_for_every_kind_of_reader() {
+    const MAX: Duration = Duration::MAX;
+    let bounds = [
+        (Duration::ZERO, MAX),
+        (MAX, Duration::ZERO),
+        (Duration::ZERO, Duration::ZERO),
+    ];
+    for case in CASES {
+        for (idle, deadline) in bounds {
+            for discard_limit in [0, u64::MAX] {
+                for reader in 0..4 {
+                    let (ours, _theirs) = case.duplex(4096).await;
+                    let mut ours = GracefulStream::new(ours);
+                    ours.set_policy(ClosePolicy::Linger {
+                        idle,
+                        deadline,
+                        discard_limit,
+                    });
+                    let what = format!("{case:?} {:?} {reader}", ours.policy());
+                    let end = match reader {
+                        0 => in_time(&what, ours.shutdown()).await,
+                        1 => {
+                            let mut ours = give_up_a_read(ours).await;
+                            in_time(&what, ours.shutdown()).await
+                        }
+                        2 => {
+                            let (mut read, mut write) = split(ours);
+                            let read = tokio::spawn(async move { read.read_u8().await });
+                            tokio::task::yield_now().await;
+                            let end = in_time(&what, write.shutdown()).await;
+                            read.abort();
+                            end
+                        }
+                        _ => {
+                            let (mut read, mut write) = split(ours);
+                            let both = async {
+                                tokio::select! {
+                                    _ = read.read_u8() => panic!("nothing to read"),
+                                    end = write.shutdown() => end,
+                                }
+                            };
+                            in_time(&what, both).await
+                        }
+                    };
+                    end.expect(&what);
+                }
+            }
         }
     }
 }

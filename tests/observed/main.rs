@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod panics;
 mod recorder;
 mod spans;
 

@@ -16,7 +16,7 @@ use tokio_tls_shutdown::{
 
 use crate::{
     site::{Kind, close, meet, resumes, shake_hands, stores},
-    support::pair::{identity, name},
+    support::pair::identity,
 };
 
 /// Takes no key share that a client sends unasked.
@@ -125,6 +125,8 @@ async fn early_data_goes_out_where_a_session_allows_it_and_is_closed_behind() {
 
     use tokio::io::AsyncWriteExt;
     use tokio_tls_shutdown::ShutdownExt;
+
+    use crate::support::pair::name;
 
     let mut config = ClientConfig::clone(&Kind::Tls13Stateful.client());
     config.enable_early_data = true;

@@ -1,6 +1,12 @@
 //! The end of a server: what is announced, waited for, aborted and reported.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex, split},
@@ -249,5 +255,58 @@ async fn g18_a_stream_that_sends_no_close_notify_sends_none_when_it_is_aborted()
             assert_eq!((report.aborted, report.closed.aborted), (1, 1));
             assert_eq!(rig.wire.outbound_len(), 0, "{case:?} {by_policy}");
         }
+    }
+}
+
+/// A waker of the user's that panics costs nobody else the wake-up, nor the one who drops a stream.
+#[test]
+fn a_waker_that_panics_harms_nobody() {
+    struct Panics;
+
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a panic on purpose");
+        }
+    }
+
+    let panics = Waker::from(Arc::new(Panics));
+    let mut panics = Context::from_waker(&panics);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    for case in CASES {
+        let tracker = CloseTracker::new();
+        let streams = [(); 3].map(|()| {
+            let mut stream = GracefulStream::new(Rig::new(case).stream);
+            stream.track(&tracker);
+            stream
+        });
+        let [mut first, mut second, third] = streams;
+        let (mut of_first, mut of_second) = ([0], [0]);
+        {
+            let mut read = pin!(first.read(&mut of_first));
+            assert!(read.as_mut().poll(&mut panics).is_pending());
+            let mut read = spawn(second.read(&mut of_second));
+            assert_pending!(read.poll());
+
+            let mut draining = (pin!(tracker.draining()), spawn(tracker.draining()));
+            assert!(draining.0.as_mut().poll(&mut panics).is_pending());
+            assert_pending!(draining.1.poll());
+            let drain = tracker.begin_drain();
+            assert!(draining.1.is_woken());
+
+            let report = runtime.block_on(drain.finish(DEADLINE));
+            assert_eq!((report.aborted, report.still_open), (3, 3), "{report}");
+            assert!(read.is_woken(), "{case:?}");
+        }
+
+        let mut wait = (pin!(tracker.wait()), spawn(tracker.wait()));
+        assert!(wait.0.as_mut().poll(&mut panics).is_pending());
+        assert_pending!(wait.1.poll());
+        drop((first, second, third));
+        assert!(wait.1.is_woken());
+        assert_ready!(wait.1.poll());
     }
 }

@@ -89,6 +89,21 @@ async fn end(way: usize, mut ours: GracefulStream<Tls>, mut theirs: Tls) -> Opti
             ours.shutdown().await.unwrap();
             "one way"
         }
+        // The same where no read has met it.
+        7 => {
+            write_bad_record(theirs.get_mut().0).await;
+            ours.peer_closed().await.unwrap_err();
+            "failed: cannot decrypt peer's message"
+        }
+        8 => {
+            write_bad_record(theirs.get_mut().0).await;
+            ours.shutdown_bidirectional().await.unwrap_err();
+            match cfg!(debug_assertions) {
+                // There rustls unwinds, and does not say more.
+                true => "failed, took 0ns: the peer sent an invalid record",
+                false => "failed, took 0ns: cannot decrypt peer's message",
+            }
+        }
         _ => return None,
     })
 }

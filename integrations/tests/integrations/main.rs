@@ -15,5 +15,6 @@ mod goaway;
 mod grpc;
 mod pool;
 mod servers;
+mod stalled;
 mod stop_under_load;
 mod upgrades;

@@ -1,4 +1,4 @@
-//! A server that stops while clients that are not ours send requests: what becomes of each
+//! A server that stops while clients that are not ours (Python, curl, h2load) send requests: what becomes of each
 //! request, how each connection ends, and whether the report says the same.
 //!
 //! A request can be lost in three ways, and a client can tell them apart:
@@ -28,352 +28,150 @@ use std::{
 };
 
 use axum::{Router, routing::get};
-use rand::Rng;
 use tokio::sync::Notify;
+use tokio_tls_shutdown::{CloseStats, DrainReport};
 
 use crate::{
-    servers::{Layer, Server, VERSIONS},
-    support::{PemFiles, Program, Version, in_time},
+    servers::{Layer, Server},
+    support::{PemFiles, Version, in_time},
 };
 
+mod programs;
+mod python;
+
+/// As many that make a connection for each request, and as many that keep theirs.
 const CLIENTS: usize = 24;
 const DEADLINE: Duration = Duration::from_secs(25);
-
-/// 24 clients with a connection for each request and 24 that keep theirs, until none can connect any
-/// more. Prints a line for each connection: whether the handshake was done, how many requests were
-/// sent and answered, how many of the others GOAWAY names as not processed, when the last one was
-/// sent, and how the connection ended.
-const LOAD: &str = r#"
-import socket, ssl, struct, sys, threading, time
-
-port, certificate, http, count = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
-context = ssl.create_default_context(cafile=certificate)
-context.set_alpn_protocols(["http/1.1"] if http == "1.1" else ["h2"])
-BODY = b"hello and goodbye"
-lines = []
-
-class End(Exception):
-    """The server has closed with close_notify."""
-
-class Connection:
-    def __init__(self, keeps):
-        self.keeps, self.sent, self.answered, self.refused, self.sent_at = keeps, 0, 0, 0, 0
-        self.done, self.end, self.buffer = False, "?", b""
-
-    def run(self):
-        tcp = socket.create_connection(("127.0.0.1", port), timeout=60)
-        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        tls = None
-        try:
-            # A FIN without close_notify is an error.
-            tls = self.tls = context.wrap_socket(
-                tcp, server_hostname="localhost", suppress_ragged_eofs=False,
-                do_handshake_on_connect=False)
-            tls.do_handshake()
-            self.done = True
-            try:
-                self.http1() if http == "1.1" else self.http2()
-            except (BrokenPipeError, ConnectionResetError) as e:
-                # What has arrived before is still there.
-                while True:
-                    self.more()
-        except End:
-            self.end = "close_notify"
-            try:
-                tls.unwrap()
-            except (ssl.SSLError, OSError):
-                pass
-        except ssl.SSLEOFError:
-            self.end = "eof"
-        except ConnectionResetError:
-            self.end = "reset"
-        except Exception as e:
-            self.end = type(e).__name__ + ":" + str(e).replace(" ", "_")
-        finally:
-            (tls or tcp).close()
-            lines.append(" ".join(str(field) for field in (
-                "connection", int(self.keeps), int(self.done), self.sent, self.answered,
-                self.refused, self.sent_at, self.end)))
-
-    def more(self):
-        data = self.tls.recv(65536)
-        if not data:
-            raise End
-        self.buffer += data
-
-    def send(self, data):
-        self.tls.sendall(data)
-        self.sent += 1
-        self.sent_at = time.time_ns()
-
-    def http1(self):
-        close = b"" if self.keeps else b"connection: close\r\n"
-        while True:
-            self.send(b"GET / HTTP/1.1\r\nhost: localhost\r\n" + close + b"\r\n")
-            self.buffer = b""
-            while not self.buffer.endswith(BODY):
-                self.more()
-            assert self.buffer.startswith(b"HTTP/1.1 200 OK")
-            self.answered += 1
-            while not self.keeps:
-                self.more()
-
-    def frame(self):
-        while len(self.buffer) < 9:
-            self.more()
-        length, kind, flags, stream = struct.unpack(">IBBI", b"\0" + self.buffer[:9])
-        while len(self.buffer) < 9 + length:
-            self.more()
-        payload, self.buffer = self.buffer[9:9 + length], self.buffer[9 + length:]
-        return kind, flags, stream, payload
-
-    def http2(self):
-        # GET https://localhost/ in HPACK.
-        fields = b"\x82\x87\x84\x41\x09localhost"
-        hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + pack(4, 0, 0, b"")
-        stream, last, going_away = 1, None, False
-        try:
-            while True:
-                self.send(hello + pack(1, 5, stream, fields))
-                hello, waits = b"", True
-                while waits:
-                    kind, flags, of, payload = self.frame()
-                    if kind == 4 and not flags & 1:
-                        self.tls.sendall(pack(4, 1, 0, b""))
-                    elif kind == 6 and not flags & 1:
-                        self.tls.sendall(pack(6, 1, 0, payload))
-                    elif kind == 7:
-                        going_away, last = True, struct.unpack(">I", payload[:4])[0]
-                    elif kind == 3 and of == stream:
-                        raise Exception("RST_STREAM")
-                    elif kind in (0, 1) and flags & 1 and of == stream:
-                        self.answered, waits = self.answered + 1, False
-                if not self.keeps or going_away:
-                    break
-                stream += 2
-            self.tls.sendall(pack(7, 0, 0, bytes(8)))
-            while True:
-                kind, flags, of, payload = self.frame()
-                if kind == 6 and not flags & 1:
-                    self.tls.sendall(pack(6, 1, 0, payload))
-        finally:
-            if self.sent > self.answered and last is not None and last < stream:
-                self.refused = 1
-
-def pack(kind, flags, stream, payload):
-    return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
-
-def client(keeps):
-    while True:
-        try:
-            Connection(keeps).run()
-        except OSError:
-            return
-
-threads = [threading.Thread(target=client, args=(keeps,)) for keeps in (False, True) * count]
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
-print("\n".join(lines))
-"#;
-
-/// One connection, as its client saw it.
-#[derive(Debug)]
-struct Seen {
-    keeps: bool,
-    shook_hands: bool,
-    sent: usize,
-    answered: usize,
-    refused: usize,
-    sent_at: u128,
-    end: String,
-}
-
-impl Seen {
-    fn parse(line: &str) -> Option<Self> {
-        let mut fields = line.strip_prefix("connection ")?.split(' ');
-        let mut number = || fields.next()?.parse::<u128>().ok();
-        let (keeps, shook_hands, sent) = (number()?, number()?, number()?);
-        let (answered, refused, sent_at) = (number()?, number()?, number()?);
-        Some(Self {
-            keeps: keeps == 1,
-            shook_hands: shook_hands == 1,
-            sent: sent as usize,
-            answered: answered as usize,
-            refused: refused as usize,
-            sent_at,
-            end: fields.next()?.to_owned(),
-        })
-    }
-}
-
-/// What has become of the requests and connections of some stops.
-#[derive(Debug, Default)]
-struct Tally {
-    connections: usize,
-    answered: usize,
-    /// First requests that were not answered, on connections that ended with `close_notify`.
-    first_closed: usize,
-    /// The same, on connections that ended otherwise: the server had not finished the handshake.
-    first_cut: usize,
-    /// Later ones.
-    later: usize,
-    /// How many of these were sent before the stop: first and later ones.
-    sent_before: [usize; 2],
-    /// Requests that GOAWAY names as not processed.
-    refused: usize,
-    /// Connections that ended without `close_notify`, though the handshake was done for the client:
-    /// with TLS 1.2 and 1.3.
-    cut: [usize; 2],
-    /// Handshakes that were not done when the server stopped.
-    handshakes: usize,
-}
-
-/// How often: `INTEGRATIONS_RUNS=20`, or less by default where debug builds take their time.
-fn runs() -> usize {
-    let asked = std::env::var("INTEGRATIONS_RUNS").ok();
-    asked.map_or(4, |runs| runs.parse().unwrap())
-}
+const BODY: &str = "hello and goodbye";
 
 static PEM: LazyLock<PemFiles> = LazyLock::new(PemFiles::write);
 
-/// Serves, stops somewhere in the middle, and compares what the server and its clients say.
-async fn stop(layer: Layer, version: Version, http: &str, tally: &mut Tally) {
-    let served = Arc::new(AtomicUsize::new(0));
-    let reached = Arc::new(Notify::new());
-    let stop_after = rand::rng().random_range(100..400);
-    let (count, reach) = (served.clone(), reached.clone());
-    let app = Router::new().route(
-        "/",
-        get(async move || {
-            if count.fetch_add(1, Ordering::Relaxed) == stop_after {
-                reach.notify_one();
-            }
-            "hello and goodbye"
-        }),
-    );
-    let server = Server::start(layer, version, app).await;
-    let port = server.address.port().to_string();
-    let certificate = PEM.certificate.path().to_str().unwrap();
-    let clients = CLIENTS.to_string();
-    let args = ["-c", LOAD, &port, certificate, http, &clients];
-    let load = Program::start("python3", "python3", args);
-
-    in_time("the load", reached.notified()).await;
-    let tracker = server.tracker.clone();
-    let stopped_at = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
-    let report = server.drain(DEADLINE).await;
-    let load = load.succeeds().await;
-    let lines = String::from_utf8(load.stdout).unwrap();
-    let seen: Vec<_> = lines
-        .lines()
-        .map(|line| Seen::parse(line).expect(line))
-        .collect();
-
-    let case = format!("{layer:?} {version:?} HTTP/{http}");
-    assert_eq!(
-        (report.aborted, report.still_open),
-        (0, 0),
-        "{case}: {report}"
-    );
-    let stats = tracker.stats();
-    let mut done = 0;
-    let mut closed = 0;
-    let mut answered = 0;
-    for connection in &seen {
-        let ends_well = connection.end == "close_notify";
-        if !connection.shook_hands {
-            assert_eq!(connection.sent, 0, "{case}: {connection:?}");
-            tally.handshakes += 1;
-            continue;
-        }
-        done += 1;
-        closed += u64::from(ends_well);
-        answered += connection.answered;
-        tally.cut[usize::from(version == Version::Tls13)] += usize::from(!ends_well);
-        let lost = connection.sent - connection.answered;
-        assert!(lost <= 1, "{case}: {connection:?}");
-        if lost == 1 {
-            let is_first = connection.sent == 1;
-            match (connection.refused == 1, is_first, ends_well) {
-                (true, ..) => tally.refused += 1,
-                (_, false, _) => tally.later += 1,
-                (_, true, true) => tally.first_closed += 1,
-                (_, true, false) => tally.first_cut += 1,
-            }
-            let before = usize::from(connection.sent_at < stopped_at);
-            tally.sent_before[usize::from(!is_first)] += before;
-        }
-        // Only a handshake that the server has not finished ends otherwise.
-        assert!(
-            ends_well || (connection.sent <= 1 && connection.answered == 0),
-            "{case}: {connection:?}"
-        );
-        // Without a later request there is no race that a connection of one request could lose.
-        assert!(
-            connection.keeps || connection.sent <= 1,
-            "{case}: {connection:?}"
-        );
-    }
-    tally.connections += done;
-    tally.answered += answered;
-
-    // The report and the clients agree. All requests that were handled were answered.
-    assert_eq!(answered, served.load(Ordering::Relaxed), "{case}");
-    let ended = report.open_before as u64 <= report.closed.total();
-    assert!(ended, "{case}: {report}");
-    let with_close_notify = stats.total() - stats.dropped - stats.failed - stats.reset;
-    assert_eq!(with_close_notify, closed, "{case}: {stats}");
-    let accepted = stats.total() as usize;
-    assert!(
-        done <= accepted && accepted <= seen.len(),
-        "{case}: {done} {} {stats}",
-        seen.len()
-    );
-    assert_eq!(
-        (stats.timed_out, stats.discard_limit),
-        (0, 0),
-        "{case}: {stats}"
-    );
+/// How often: `INTEGRATIONS_RUNS=20`, or `usual` where debug builds take their time.
+fn runs(usual: usize) -> usize {
+    let asked = std::env::var("INTEGRATIONS_RUNS").ok();
+    asked.map_or(usual, |runs| runs.parse().unwrap())
 }
 
-async fn stops(layer: Layer, http: &str) -> Tally {
-    let mut tally = Tally::default();
-    for run in 0..runs() {
-        stop(layer, VERSIONS[run % 2], http, &mut tally).await;
+/// A server that counts the requests that it handles.
+struct Busy {
+    server: Server,
+    handled: Arc<AtomicUsize>,
+    reached: Arc<Notify>,
+}
+
+impl Busy {
+    /// Serves `/`, of whose requests it is to stop after so many, and `/kept`.
+    async fn start(layer: Layer, version: Version, stop_after: usize) -> Self {
+        let handled = Arc::new(AtomicUsize::new(0));
+        let reached = Arc::new(Notify::new());
+        let left = Arc::new(AtomicUsize::new(stop_after));
+        let (count, also, reach) = (handled.clone(), handled.clone(), reached.clone());
+        let once = async move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            if left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                reach.notify_one();
+            }
+            BODY
+        };
+        let kept = async move || {
+            also.fetch_add(1, Ordering::Relaxed);
+            BODY
+        };
+        let app = Router::new()
+            .route("/", get(once))
+            .route("/kept", get(kept));
+        Self {
+            server: Server::start(layer, version, app).await,
+            handled,
+            reached,
+        }
     }
-    println!("{layer:?} HTTP/{http}, {} stops: {tally:?}", runs());
-    // Only what was dropped in the middle of a TLS 1.3 handshake ends without close_notify.
-    assert_eq!(tally.cut[0], 0, "{layer:?} {tally:?}");
-    tally
+
+    /// Stops it in the middle of the load.
+    async fn stop(self) -> Stopped {
+        in_time("the load", self.reached.notified()).await;
+        let tracker = self.server.tracker.clone();
+        let at = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+        let report = self.server.drain(DEADLINE).await;
+        Stopped {
+            at,
+            report,
+            stats: tracker.stats(),
+            handled: self.handled.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What a server says that was stopped.
+struct Stopped {
+    at: u128,
+    report: DrainReport,
+    /// Of all connections, those that ended before the stop too.
+    stats: CloseStats,
+    handled: usize,
+}
+
+impl Stopped {
+    /// Nothing hangs, and nothing is counted twice or never.
+    fn is_in_order(&self, case: &str) {
+        let Self { report, stats, .. } = self;
+        assert_eq!(
+            (report.aborted, report.still_open),
+            (0, 0),
+            "{case}: {report}"
+        );
+        let ended = report.open_before as u64 <= report.closed.total();
+        assert!(ended, "{case}: {report}");
+        assert_eq!(
+            (stats.timed_out, stats.discard_limit),
+            (0, 0),
+            "{case}: {stats}"
+        );
+    }
+
+    /// How many connections were sent `close_notify`.
+    fn with_close_notify(&self) -> u64 {
+        self.stats.total() - self.stats.dropped - self.stats.failed - self.stats.reset
+    }
 }
 
 /// With an accept loop of one's own, `serve_until` decides.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g31_hyper_answers_every_first_request() {
     for http in ["1.1", "2"] {
-        let tally = stops(Layer::Hyper, http).await;
+        let tally = python::stops(Layer::Hyper, http).await;
         assert_eq!((tally.first_closed, tally.first_cut), (0, 0), "{tally:?}");
         assert_eq!((tally.cut, tally.refused), ([0, 0], 0), "{tally:?}");
+    }
+}
+
+/// A request of curl is always the first of its connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g31_hyper_answers_every_curl() {
+    for http in ["1.1", "2"] {
+        let tally = programs::stops(Layer::Hyper, http).await;
+        assert_eq!((tally.closed, tally.cut), (0, 0), "{tally:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g31_a_stop_of_axum_serve() {
     for http in ["1.1", "2"] {
-        stops(Layer::TlsListener, http).await;
+        python::stops(Layer::TlsListener, http).await;
+        programs::stops(Layer::TlsListener, http).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g31_a_stop_of_axum_server() {
     for http in ["1.1", "2"] {
-        stops(Layer::AxumServer, http).await;
+        python::stops(Layer::AxumServer, http).await;
+        programs::stops(Layer::AxumServer, http).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g31_a_stop_of_tonic() {
-    stops(Layer::Tonic, "2").await;
+    python::stops(Layer::Tonic, "2").await;
+    programs::stops(Layer::Tonic, "2").await;
 }

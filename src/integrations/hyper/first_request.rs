@@ -67,6 +67,10 @@ impl<S: Service<R>, R> Service<R> for FirstRequest<S> {
 /// what has already arrived. A request that crosses its `close_notify` is not answered: a client can
 /// tell that by the `close_notify`, and sends it again ([RFC 9112, section 9.6]).
 ///
+/// A client that has begun a request, or an HTTP/2 connection, and then stalls is waited for, as by
+/// hyper itself, however long `grace` is. What ends it is a `header_read_timeout` of hyper, which
+/// takes a timer, or the deadline of [`Drain::finish`](crate::Drain::finish).
+///
 /// # Cancel safety
 ///
 /// Not cancel safe: dropped before it is ready, it drops the connection.
