@@ -1,5 +1,6 @@
 //! What is compared: ways to close a TLS connection.
 
+mod graceful_stream;
 mod openssl;
 mod rustls_tokio_stream;
 mod s2n;
@@ -8,6 +9,7 @@ mod tokio_rustls;
 use std::future::Future;
 
 pub use self::{
+    graceful_stream::Wrapped,
     openssl::OpenSsl,
     rustls_tokio_stream::RustlsTokioStream,
     s2n::S2n,

@@ -12,7 +12,7 @@ use tokio::{io::DuplexStream, net::TcpStream};
 use tokio_tls_shutdown_benches::{
     contender::{
         Close, Contender, Graceful, OpenSsl, Plain, Recipe, RecipeInTime, RustlsTokioStream, S2n,
-        Unbounded, Way,
+        Unbounded, Way, Wrapped,
     },
     link::{Duplex, Link, Tcp},
     markers::{BEGIN, END},
@@ -50,6 +50,8 @@ enum Name {
     Raw,
     Graceful,
     Unbounded,
+    Wrapped,
+    Tracked,
     Recipe,
     RecipeInTime,
     Plain,
@@ -152,6 +154,8 @@ fn main() {
         Name::Raw => raw(version, close),
         Name::Graceful => run!(&Way::<Graceful>::new(version)),
         Name::Unbounded => run!(&Way::<Unbounded>::new(version)),
+        Name::Wrapped => run!(&Wrapped::untracked(version)),
+        Name::Tracked => run!(&Wrapped::tracked(version)),
         Name::Recipe => run!(&Way::<Recipe>::new(version)),
         Name::RecipeInTime => run!(&Way::<RecipeInTime>::new(version)),
         Name::Plain => run!(&Way::<Plain>::new(version)),

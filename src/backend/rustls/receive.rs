@@ -23,8 +23,12 @@ pub(super) fn poll_receive<Data, IO: AsyncRead + AsyncWrite + Unpin>(
     mut plaintext: Plaintext<'_, '_>,
     state: &mut AlertState,
 ) -> Poll<Result<Received, BackendError>> {
-    // While rustls wants to read, nothing is unread and the peer has not closed.
-    if state.transport == TransportEnd::Unknown || !tls.wants_read() {
+    if tls.wants_read() {
+        // Then nothing is unread, and the peer has not closed.
+        if state.transport == TransportEnd::Unknown && has_ended(tls) {
+            state.transport = TransportEnd::Seen;
+        }
+    } else {
         if let Some(received) = take(tls, &mut plaintext, state) {
             return Poll::Ready(Ok(received));
         }
@@ -80,6 +84,11 @@ pub(super) fn poll_receive<Data, IO: AsyncRead + AsyncWrite + Unpin>(
             _ => take(tls, &mut plaintext, state).unwrap_or(Received::Other),
         },
     }))
+}
+
+/// Returns `true` if someone has read the end of the transport.
+fn has_ended<Data>(tls: &mut ConnectionCommon<Data>) -> bool {
+    (tls.reader().into_first_chunk()).is_err_and(|e| e.kind() == io::ErrorKind::UnexpectedEof)
 }
 
 /// Processes what was read. Once for each read, and never to ask a question.
