@@ -160,7 +160,7 @@ fn end_of_read<Data>(
             state.transport = TransportEnd::Seen;
             Ok(Received::Eof)
         }
-        (ReadEnd::Failed(e), _) => match end_of_transport(&e) {
+        (ReadEnd::Failed, Err(e)) => match end_of_transport(&e) {
             Some(end) => Ok(end),
             None => Err(BackendError::Transport(e)),
         },
@@ -178,12 +178,13 @@ fn end_of_read<Data>(
 }
 
 /// What the transport has given.
+#[derive(Clone, Copy)]
 enum ReadEnd {
     NotAsked,
     Bytes,
     Blocked,
     Eof,
-    Failed(io::Error),
+    Failed,
 }
 
 /// The transport as rustls wants it.
@@ -197,18 +198,15 @@ impl<IO: AsyncRead + Unpin> Read for Reader<'_, '_, IO> {
     #[inline]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let mut buf = ReadBuf::new(buf);
-        let (end, bytes) = match Pin::new(&mut *self.io).poll_read(self.cx, &mut buf) {
+        let (end, read) = match Pin::new(&mut *self.io).poll_read(self.cx, &mut buf) {
             Poll::Ready(Ok(())) => match buf.filled().len() {
-                0 => (ReadEnd::Eof, 0),
-                bytes => (ReadEnd::Bytes, bytes),
+                0 => (ReadEnd::Eof, Ok(0)),
+                bytes => (ReadEnd::Bytes, Ok(bytes)),
             },
-            Poll::Ready(Err(e)) => (ReadEnd::Failed(e), 0),
-            Poll::Pending => (ReadEnd::Blocked, 0),
+            Poll::Ready(Err(e)) => (ReadEnd::Failed, Err(e)),
+            Poll::Pending => (ReadEnd::Blocked, Err(io::ErrorKind::WouldBlock.into())),
         };
         self.end = end;
-        match self.end {
-            ReadEnd::Blocked | ReadEnd::Failed(_) => Err(io::ErrorKind::WouldBlock.into()),
-            _ => Ok(bytes),
-        }
+        read
     }
 }
