@@ -63,10 +63,12 @@ pub(crate) struct Size {
 }
 
 /// Arguments of `one_close`, and whether it can be told the version.
-pub(crate) const CONTENDERS: [(&str, bool); 8] = [
+pub(crate) const CONTENDERS: [(&str, bool); 10] = [
     ("raw", true),
     ("graceful", true),
     ("unbounded", true),
+    ("wrapped", true),
+    ("tracked", true),
     ("recipe", true),
     ("recipe-in-time", true),
     ("plain", true),

@@ -1,5 +1,5 @@
-//! What lies around a close: draining, last data, reading through `RecordAligned`, and a
-//! connector's handshakes.
+//! What lies around a close: draining, last data, reading through `RecordAligned`, exchanging data
+//! through a `GracefulStream`, and a connector's handshakes.
 
 use std::{
     future::Future,
@@ -17,7 +17,7 @@ use tokio_tls_shutdown::{
 };
 use tokio_tls_shutdown_benches::{
     canned::{self, Canned},
-    contender::{Close, Contender, Graceful, Pair, Recipe, Way},
+    contender::{Close, Contender, Graceful, Pair, Recipe, Way, Wrapped},
     link::{Duplex, Link, Tcp},
     tls::{Version, server_name},
 };
@@ -29,22 +29,37 @@ use crate::{
 
 const MEBIBYTE: usize = 1 << 20;
 const DRAINED: usize = 16 * MEBIBYTE;
-const READ: usize = 64 * MEBIBYTE;
+/// Application data of each record that is read, and how much of them.
+const READS: [(usize, usize); 4] = [
+    (100, 8 * MEBIBYTE),
+    (1_400, 16 * MEBIBYTE),
+    (5_000, 32 * MEBIBYTE),
+    (16_384, 64 * MEBIBYTE),
+];
+const PINGS: u64 = 100;
 
 pub(crate) const OURS: &str = "tokio-tls-shutdown";
 pub(crate) const BY_HAND: &str = "by hand";
 pub(crate) const WITHOUT: &str = "without RecordAligned";
 pub(crate) const WITH: &str = "with RecordAligned";
+pub(crate) const PLAIN: &str = "TlsStream";
+pub(crate) const UNTRACKED: &str = "GracefulStream";
+pub(crate) const TRACKED: &str = "GracefulStream, tracked";
 pub(crate) const TOGETHER: &str = "close_notify_with";
 pub(crate) const APART: &str = "write_all, then a close";
 pub(crate) const HANDSHAKE: &str = "TlsConnector";
 pub(crate) const GRACEFUL_HANDSHAKE: &str = "GracefulConnector with sessions";
 pub(crate) const CLONE: &str = "clone of the configuration";
 
+/// With TCP_NODELAY each record is a segment of its own as long as the reader keeps up, and shares
+/// one with many others where it does not; see `markdown`.
+type Nagle = Tcp<false>;
+
 pub(crate) struct Work {
     pub(crate) drain: Group,
     pub(crate) last_data: Group,
     pub(crate) aligned: Vec<Group>,
+    pub(crate) ping_pong: Group,
     pub(crate) handshakes: Group,
 }
 
@@ -52,10 +67,16 @@ pub(crate) fn measure(stopwatch: &mut Stopwatch) -> Work {
     Work {
         drain: drain(stopwatch),
         last_data: last_data(stopwatch),
-        aligned: vec![
-            aligned::<Duplex>(stopwatch),
-            aligned::<Tcp<true>>(stopwatch),
-        ],
+        aligned: READS
+            .into_iter()
+            .flat_map(|reads| {
+                [
+                    aligned::<Duplex>(stopwatch, reads),
+                    aligned::<Nagle>(stopwatch, reads),
+                ]
+            })
+            .collect(),
+        ping_pong: ping_pong(stopwatch),
         handshakes: handshakes(stopwatch),
     }
 }
@@ -118,7 +139,6 @@ async fn answer<IO: AsyncRead + AsyncWrite + Unpin>(tls: &mut TlsStream<IO>) {
 }
 
 fn last_data(stopwatch: &mut Stopwatch) -> Group {
-    type Nagle = Tcp<false>;
     let contender = Way::<Graceful>::new(Version::Tls13);
     let pair = async || {
         let link = Nagle::open().await;
@@ -161,8 +181,12 @@ fn last_data(stopwatch: &mut Stopwatch) -> Group {
     stopwatch.measure(&name, entries)
 }
 
-/// How long it takes to read 64 MiB over a transport that `wrap` has wrapped.
-async fn read<IO, W>((client, server): (IO, IO), wrap: impl FnOnce(IO) -> W) -> Duration
+/// How long it takes to read records over a transport that `wrap` has wrapped.
+async fn read<IO, W>(
+    (client, server): (IO, IO),
+    wrap: impl FnOnce(IO) -> W,
+    (record, bytes): (usize, usize),
+) -> Duration
 where
     IO: AsyncRead + AsyncWrite + Unpin,
     W: AsyncRead + AsyncWrite + Unpin,
@@ -176,16 +200,17 @@ where
     );
     let (mut client, mut server) = (client.expect("a handshake"), server.expect("a handshake"));
 
-    let chunk = vec![7; 64 * 1024];
+    let chunk = vec![7; record];
+    let records = bytes / record;
     let mut buf = vec![0; 64 * 1024];
     let write = async {
-        for _ in 0..READ / chunk.len() {
+        for _ in 0..records {
             server.write_all(&chunk).await.expect("a write");
         }
         server.flush().await.expect("a flush");
     };
     let read = async {
-        let mut left = READ;
+        let mut left = records * record;
         while left > 0 {
             left -= client.read(&mut buf).await.expect("a read");
         }
@@ -195,14 +220,50 @@ where
     start.elapsed()
 }
 
-fn aligned<L: Link>(stopwatch: &mut Stopwatch) -> Group {
-    let without = async || read(L::open().await.pair().await, |io| io).await;
-    let with = async || read(L::open().await.pair().await, RecordAligned::new).await;
+fn aligned<L: Link>(stopwatch: &mut Stopwatch, reads: (usize, usize)) -> Group {
+    let without = async || read(L::open().await.pair().await, |io| io, reads).await;
+    let with = async || read(L::open().await.pair().await, RecordAligned::new, reads).await;
     let entries: Vec<Entry<'_>> = vec![
         (WITHOUT, Box::new(|n| timed(n, &without))),
         (WITH, Box::new(|n| timed(n, &with))),
     ];
-    stopwatch.measure(&format!("64 MiB read, {}", L::NAME), entries)
+    let (record, bytes) = reads;
+    let name = format!(
+        "{} MiB read in records of {record} bytes, {}",
+        bytes / MEBIBYTE,
+        L::NAME
+    );
+    stopwatch.measure(&name, entries)
+}
+
+/// How long it takes to send 100 bytes there and back, so many times.
+async fn ping<S: AsyncRead + AsyncWrite + Unpin>(mut pair: Pair<S>) -> Duration {
+    let mut there = [7; 100];
+    let mut back = [0; 100];
+    let start = Instant::now();
+    for _ in 0..PINGS {
+        pair.client.write_all(&there).await.expect("a write");
+        pair.server.read_exact(&mut back).await.expect("a read");
+        pair.server.write_all(&back).await.expect("a write");
+        pair.client.read_exact(&mut there).await.expect("a read");
+    }
+    start.elapsed()
+}
+
+fn ping_pong(stopwatch: &mut Stopwatch) -> Group {
+    let version = Version::Tls13;
+    let plain = Way::<Graceful>::new(version);
+    let (untracked, tracked) = (Wrapped::untracked(version), Wrapped::tracked(version));
+    let plain = async || ping(plain.pair(Duplex.pair().await).await).await;
+    let untracked = async || ping(untracked.pair(Duplex.pair().await).await).await;
+    let tracked = async || ping(tracked.pair(Duplex.pair().await).await).await;
+    let entries: Vec<Entry<'_>> = vec![
+        (PLAIN, Box::new(|n| timed(n, &plain))),
+        (UNTRACKED, Box::new(|n| timed(n, &untracked))),
+        (TRACKED, Box::new(|n| timed(n, &tracked))),
+    ];
+    let name = format!("100 bytes there and back, {PINGS} times, duplex");
+    stopwatch.measure(&name, entries)
 }
 
 /// A server whose sessions can be resumed, and a client that would resume them.
