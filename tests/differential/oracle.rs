@@ -3,7 +3,7 @@
 mod ended;
 
 use super::{
-    calls::{Came, Kind},
+    calls::{Came, Failed, Kind},
     facts::Facts,
     script::{Call, Deadline},
     transport::World,
@@ -57,8 +57,10 @@ pub struct Oracle {
     closes_again: bool,
     /// More is unread than rustls holds: a plain stream does not see what is behind it.
     is_hidden: bool,
-    /// `shutdown()` says the same again.
-    shutdown_failed: bool,
+    /// This call is `shutdown()`.
+    is_shutdown: bool,
+    /// What `shutdown()` has failed with: it says the same again.
+    shutdown_failed: Option<Failed>,
     has_timed_out: bool,
 }
 
@@ -89,7 +91,8 @@ impl Oracle {
             call_began_at: 0,
             closes_again: false,
             is_hidden: false,
-            shutdown_failed: false,
+            is_shutdown: false,
+            shutdown_failed: None,
             has_timed_out: false,
         }
     }
@@ -117,6 +120,7 @@ impl Oracle {
     }
 
     pub fn begin(&mut self, call: Call, facts: &Facts, world: &World) {
+        self.is_shutdown = self.goal(call) == Goal::Linger || call == Call::Shutdown;
         let unread = world
             .speech
             .data

@@ -118,8 +118,9 @@ impl Oracle {
         if self.is_close() {
             self.unfinished = !sent;
             self.has_timed_out |= matches!(came, Came::Closed(PeerClose::TimedOut, _));
-            self.shutdown_failed |= matches!(came, Came::Failed(_))
-                && (self.goal == Goal::Linger || call == Call::Shutdown);
+            if let (Came::Failed(failed), true) = (came, self.is_shutdown) {
+                self.shutdown_failed.get_or_insert(failed);
+            }
         }
         if self.goal == Goal::Read {
             self.reader_waits = matches!(came, Came::Dropped | Came::Stuck);
@@ -239,12 +240,14 @@ impl Oracle {
         facts: &Facts,
         world: &World,
     ) -> Result<(), String> {
+        if self.is_shutdown && self.shutdown_failed == Some(failed) {
+            return Ok(());
+        }
         match failed {
             Failed::Tls => ensure(
                 self.has_failed(world),
                 "a failure that the peer has not sent",
             ),
-            Failed::Io(_) if self.shutdown_failed => Ok(()),
             Failed::Send(_) | Failed::Io(_) => {
                 ensure(world.write_failed, "a write that has not failed")?;
                 let kind = match failed {
