@@ -28,7 +28,10 @@ mod side;
 mod transport;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use calls::Kind;
 use compare::{Compared, compare};
@@ -43,6 +46,9 @@ const RUNS: u64 = if cfg!(debug_assertions) {
 } else {
     100_000
 };
+
+/// More than there are processors: a close that waits for the reactor sleeps.
+const THREADS: u64 = 16;
 
 fn env(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |value| value.parse().unwrap())
@@ -85,16 +91,38 @@ fn let_panics_be_silent() {
 #[test]
 fn random_scripts_keep_the_rules_on_every_stream() {
     let_panics_be_silent();
-    let clock = Clock::new();
     let first = env("DIFFERENTIAL_SEED", 1);
     let runs = env("DIFFERENTIAL_RUNS", RUNS);
     // For who looks at all that is wrong, not only at the first.
     let goes_on = std::env::var_os("DIFFERENTIAL_ALL").is_some();
+    let stopped = AtomicBool::new(false);
+    let check_some = |thread: u64| {
+        let clock = Clock::new();
+        let seeds = (first + thread..first + runs).step_by(THREADS as usize);
+        let seeds = seeds.take_while(|_| !stopped.load(Ordering::Relaxed));
+        let results = seeds.map(|seed| (seed, check(&Script::new(seed), &clock)));
+        let results = results.inspect(|(_, result)| {
+            if matches!(result, Err(what) if !goes_on && known(&class(what)).is_none()) {
+                stopped.store(true, Ordering::Relaxed);
+            }
+        });
+        results.collect::<Vec<_>>()
+    };
+    let mut results: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| scope.spawn(move || check_some(thread)))
+            .collect();
+        let results = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap());
+        results.collect()
+    });
+    results.sort_by_key(|&(seed, _)| seed);
     let mut coverage = BTreeMap::<_, usize>::new();
     let mut failed = BTreeMap::<String, (u64, usize)>::new();
     let mut excluded = BTreeMap::<_, (u64, usize)>::new();
-    for seed in first..first + runs {
-        match check(&Script::new(seed), &clock) {
+    for (seed, result) in results {
+        match result {
             Ok([plain, linger]) => {
                 for compared in [("plain", plain), ("linger", linger)] {
                     *coverage.entry(compared).or_default() += 1;
