@@ -8,6 +8,8 @@ use tokio_tls_shutdown_benches::{
     markers::{BEGIN, END},
 };
 
+use crate::progress::Progress;
+
 const ONE_CLOSE: &str = env!("CARGO_BIN_EXE_one_close");
 const HEAP: &str = env!("CARGO_BIN_EXE_heap");
 
@@ -88,14 +90,24 @@ const OVER_TCP: [(&str, &str); 8] = [
 ];
 
 impl Counts {
-    pub(crate) fn take() -> Self {
+    /// Takes them, or only counts how many there are to take.
+    pub(crate) fn take(progress: &Progress) -> Option<Self> {
+        let tls12 = CONTENDERS.iter().filter(|(_, knows_tls12)| *knows_tls12);
+        let closes = Close::ALL.len() * (CONTENDERS.len() + tls12.count());
+        let all = closes + OVER_TCP.len() + 1;
+        if progress.plans(all as u64) {
+            return None;
+        }
         let mut instructions = Vec::new();
         for (version, tls12) in [("TLS 1.3", false), ("TLS 1.2", true)] {
             for close in Close::ALL {
                 let counts = CONTENDERS
                     .into_iter()
                     .filter(|&(_, knows_tls12)| knows_tls12 || !tls12)
-                    .map(|(name, _)| (name, count_instructions(name, close, tls12)))
+                    .map(|(name, _)| {
+                        progress.step(&format!("instructions, {version}, {close}: {name}"));
+                        (name, count_instructions(name, close, tls12))
+                    })
                     .collect();
                 instructions.push(Instructions {
                     version,
@@ -104,12 +116,17 @@ impl Counts {
                 });
             }
         }
+        progress.step("memory");
         let heap = run(&mut Command::new(HEAP));
-        Self {
+        let syscalls = OVER_TCP.map(|(id, name)| {
+            progress.step(&format!("system calls: {name}"));
+            count_syscalls(id, name)
+        });
+        Some(Self {
             instructions,
-            syscalls: OVER_TCP.map(|(id, name)| count_syscalls(id, name)).into(),
+            syscalls: syscalls.into(),
             heap: serde_json::from_str(&heap.stdout).expect("what `heap` prints"),
-        }
+        })
     }
 }
 

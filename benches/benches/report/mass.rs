@@ -13,7 +13,7 @@ use tokio_tls_shutdown_benches::{
     tls::Version,
 };
 
-use crate::{closes::runtime, stopwatch::Times};
+use crate::{closes::runtime, progress::Progress, stopwatch::Times};
 
 /// So many connections, so often.
 const SIZES: [(usize, usize); 3] = [(1_000, 5), (10_000, 3), (50_000, 1)];
@@ -27,7 +27,10 @@ pub(crate) struct Mass {
     pub(crate) in_time: Times,
 }
 
-pub(crate) fn measure() -> Vec<Mass> {
+pub(crate) fn measure(progress: &Progress) -> Vec<Mass> {
+    if progress.plans(SIZES.iter().map(|&(_, rounds)| rounds as u64).sum()) {
+        return Vec::new();
+    }
     let ours = Way::<Graceful>::new(Version::Tls13);
     let by_hand = Way::<Recipe>::new(Version::Tls13);
     let in_time = Way::<RecipeInTime>::new(Version::Tls13);
@@ -41,6 +44,7 @@ pub(crate) fn measure() -> Vec<Mass> {
                 in_time: times(&in_time),
             };
             for _ in 0..rounds {
+                progress.step(&format!("{connections} connections"));
                 mass.ours.rounds.push(close_all(&ours, connections));
                 mass.by_hand.rounds.push(close_all(&by_hand, connections));
                 mass.in_time.rounds.push(close_all(&in_time, connections));

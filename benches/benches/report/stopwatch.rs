@@ -5,6 +5,8 @@ use std::{fs, path::PathBuf, time::Duration};
 use criterion::{BenchmarkId, Criterion, SamplingMode};
 use serde::Deserialize;
 
+use crate::progress::Progress;
+
 pub(crate) const ROUNDS: usize = 5;
 
 /// Times of one contender, one of each round.
@@ -72,6 +74,7 @@ pub(crate) type Entry<'a> = (&'static str, Box<dyn FnMut(u64) -> Duration + 'a>)
 pub(crate) struct Stopwatch {
     criterion: Criterion,
     dir: PathBuf,
+    progress: Progress,
 }
 
 #[derive(Deserialize)]
@@ -85,7 +88,7 @@ struct Estimate {
 }
 
 impl Stopwatch {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(progress: Progress) -> Self {
         let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("criterion");
         let criterion = Criterion::default()
             .output_directory(&dir)
@@ -94,11 +97,21 @@ impl Stopwatch {
             .measurement_time(Duration::from_millis(400))
             .nresamples(1000)
             .sample_size(10);
-        Self { criterion, dir }
+        Self {
+            criterion,
+            dir,
+            progress,
+        }
     }
 
     /// Measures all entries in each round, another one first each time.
     pub(crate) fn measure(&mut self, name: &str, mut entries: Vec<Entry<'_>>) -> Group {
+        if self.progress.plans((entries.len() * ROUNDS) as u64) {
+            return Group {
+                name: name.to_owned(),
+                times: Vec::new(),
+            };
+        }
         let mut group = self.criterion.benchmark_group(name);
         group.sampling_mode(SamplingMode::Flat);
         let mut times: Vec<_> = entries
@@ -112,6 +125,7 @@ impl Stopwatch {
             for turn in 0..entries.len() {
                 let index = (round + turn) % entries.len();
                 let (entry, routine) = &mut entries[index];
+                self.progress.step(&format!("{name}: {entry}"));
                 group.bench_function(BenchmarkId::new(*entry, round), |bencher| {
                     bencher.iter_custom(&mut *routine);
                 });
