@@ -13,7 +13,16 @@ use tokio::io::ReadBuf;
 
 use crate::{error::TlsError, event::Role, state::PeerClose};
 
+#[cfg(any(feature = "native-tls", feature = "openssl", feature = "s2n"))]
+pub(crate) mod buffered;
+#[cfg(feature = "native-tls")]
+mod native_tls;
+#[cfg(feature = "openssl")]
+mod openssl;
+#[cfg(feature = "rustls")]
 pub(crate) mod rustls;
+#[cfg(feature = "s2n")]
+mod s2n;
 
 /// Where our `close_notify` is on its way to the transport.
 ///
@@ -51,6 +60,8 @@ pub(crate) struct AlertState {
     pub(crate) failed: bool,
     /// Receiving has to finish a handshake, and its last message is not flushed.
     pub(crate) handshaking: bool,
+    /// Whoever reads application data asks the backend, which may therefore keep some.
+    pub(crate) keeps: bool,
 }
 
 /// Where a session stands.
@@ -192,6 +203,17 @@ pub(crate) trait Backend {
 
     /// Returns `true` if an error of the stream's own reads and writes is a failure of TLS.
     fn is_tls_error(error: &io::Error) -> bool;
+}
+
+/// A TLS stream whose transport can be reached.
+pub trait OverTransport {
+    /// The transport below TLS.
+    type Transport;
+
+    fn transport(&self) -> &Self::Transport;
+
+    /// Consumes the stream. What TLS has not sent is lost.
+    fn into_transport(self) -> Self::Transport;
 }
 
 /// Returns `true` if a transport has failed because the peer is gone.

@@ -110,7 +110,10 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// Some states and events only rustls has, and its handshakes.
+#![cfg_attr(not(feature = "rustls"), allow(dead_code))]
 
+#[cfg(feature = "rustls")]
 pub use tokio_rustls;
 
 mod backend;
@@ -118,9 +121,11 @@ mod close;
 mod closed;
 mod error;
 mod event;
+#[cfg(feature = "rustls")]
 mod handshake;
 pub mod integrations;
 mod policy;
+#[cfg(feature = "rustls")]
 pub mod resumption;
 mod shutdown_ext;
 mod state;
@@ -129,9 +134,12 @@ mod sync;
 mod tracker;
 
 pub use backend::PlainStream;
+#[cfg(any(feature = "native-tls", feature = "openssl", feature = "s2n"))]
+pub use backend::buffered::gate::Gate;
 pub use closed::Closed;
 pub use error::{ShutdownError, TlsError, is_missing_close_notify};
 pub use event::Role;
+#[cfg(feature = "rustls")]
 pub use handshake::{
     HandshakeError,
     acceptor::{Accept, GracefulAcceptor},

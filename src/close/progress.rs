@@ -39,6 +39,7 @@ impl CloseState {
             peer_closed: false,
             failed: false,
             handshaking: false,
+            keeps: false,
         },
         exchange: Exchange::NEW,
     };

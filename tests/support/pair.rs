@@ -226,6 +226,11 @@ pub fn identity() -> &'static (CertificateDer<'static>, PrivateKeyDer<'static>) 
     })
 }
 
+/// The same certificate and its key as PEM, for other libraries.
+pub fn pem() -> (String, String) {
+    (made().cert.pem(), made().signing_key.serialize_pem())
+}
+
 /// The same certificate and its key as PEM files, for other programs.
 pub struct PemFiles {
     pub certificate: NamedTempFile,

@@ -1,0 +1,9 @@
+//! The same scenarios over every TLS library, in both versions and both roles.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod libraries;
+mod pairs;
+
+mod scenarios;
