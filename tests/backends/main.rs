@@ -5,5 +5,6 @@ mod support;
 
 mod libraries;
 mod pairs;
+mod programs;
 
 mod scenarios;

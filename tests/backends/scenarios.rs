@@ -287,8 +287,17 @@ fn half_close_and_read_on<L: Library>(case: Case) {
     assert_eq!(rig.wire.outbound_len(), 0);
 }
 
+/// How many bytes of our alert the transport takes before it blocks: every number over one library,
+/// the ends and the middle over the others, which are closed by the same code.
+fn rooms<L: Library>(case: Case) -> impl Iterator<Item = usize> {
+    let last = case.alert_len();
+    (0..=last).filter(move |room| {
+        L::NAME == Openssl::NAME || [0, 1, 5, 17, last - 1, last].contains(room)
+    })
+}
+
 fn dropped_at_every_await<L: Library>(case: Case) {
-    for room in 0..=case.alert_len() {
+    for room in rooms::<L>(case) {
         let mut rig = rig::<L>(case);
         rig.wire.set_room(room);
         rig.wire.every_flush(Step::Block);
@@ -315,7 +324,7 @@ fn dropped_at_every_await<L: Library>(case: Case) {
 }
 
 fn bidirectional_dropped_at_every_await<L: Library>(case: Case) {
-    for room in 0..case.alert_len() {
+    for room in rooms::<L>(case).filter(|room| *room < case.alert_len()) {
         let mut rig = rig::<L>(case);
         rig.peer.write(&[9; 40_000]);
         rig.peer.0.send_close_notify();
