@@ -120,8 +120,9 @@ pub(crate) enum Received {
 ///
 /// Implemented for tokio-rustls's [`client::TlsStream`](tokio_rustls::client::TlsStream),
 /// [`server::TlsStream`](tokio_rustls::server::TlsStream) and
-/// [`TlsStream`](tokio_rustls::TlsStream). It cannot be implemented outside this crate and has no
-/// methods; it is there to be a bound of generic code.
+/// [`TlsStream`](tokio_rustls::TlsStream), and for the streams of
+/// [other libraries](crate#tls-libraries) over a `Gate`. It cannot be implemented outside this crate
+/// and has no methods; it is there to be a bound of generic code.
 ///
 /// ```
 /// use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};

@@ -30,6 +30,9 @@ pub trait GatedStream: AsyncRead + AsyncWrite + Unpin {
     /// The library can tell that application data have come, without taking them.
     const PEEKS: bool;
 
+    /// A write that was blocked must be repeated before the library makes an alert.
+    const REPEATS_WRITES: bool;
+
     fn gate(&self) -> &Gate<Self::Transport>;
     fn gate_mut(&mut self) -> &mut Gate<Self::Transport>;
 
@@ -148,6 +151,11 @@ fn poll_queue_alert<S: GatedStream>(
         {
         }
     }
+    if S::REPEATS_WRITES && tls.gate().has_refused() {
+        let error = "a write was blocked and given up: the TLS library wants it again";
+        return Poll::Ready(Err(BackendError::Transport(io::Error::other(error))));
+    }
+    tls.gate_mut().take_blocked();
     tls.gate_mut().queue_writes();
     while !state.last_queued {
         let rest = last.get(tls.gate().session.last_taken..).unwrap_or(&[]);
@@ -174,8 +182,7 @@ fn poll_queue_alert<S: GatedStream>(
 fn unless_stuck<S: GatedStream, T>(tls: &mut S, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
     let has_waited = tls.gate_mut().take_blocked();
     if poll.is_pending() && !has_waited {
-        let stuck = "an earlier write was blocked and given up: the TLS library accepts no alert";
-        return Poll::Ready(Err(io::Error::other(stuck)));
+        return Poll::Ready(Err(io::Error::other("the TLS library accepts no alert")));
     }
     poll
 }

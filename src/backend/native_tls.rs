@@ -16,6 +16,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> GatedStream for TlsStream<Gate<IO>> {
 
     const PEEKS: bool = false;
 
+    const REPEATS_WRITES: bool = true;
+
     fn gate(&self) -> &Gate<IO> {
         self.get_ref().get_ref().get_ref()
     }

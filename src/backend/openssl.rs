@@ -21,6 +21,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> GatedStream for SslStream<Gate<IO>> {
 
     const PEEKS: bool = true;
 
+    const REPEATS_WRITES: bool = true;
+
     fn gate(&self) -> &Gate<IO> {
         self.get_ref()
     }

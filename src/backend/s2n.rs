@@ -27,6 +27,8 @@ where
 
     const PEEKS: bool = false;
 
+    const REPEATS_WRITES: bool = false;
+
     fn gate(&self) -> &Gate<IO> {
         self.get_ref()
     }

@@ -32,6 +32,9 @@ pub(crate) trait Library {
     /// A plain stream can be asked whether the peer has closed.
     const LOOKS_AHEAD: bool = true;
 
+    /// A write that was blocked has to be repeated before an alert can be sent.
+    const REPEATS_WRITES: bool = false;
+
     /// Tells the code of a fatal alert.
     const TELLS_ALERTS: bool = true;
 
@@ -108,6 +111,8 @@ impl Library for Openssl {
 
     const NAME: &str = "openssl";
 
+    const REPEATS_WRITES: bool = true;
+
     async fn open<IO: Io>(case: Case, io: IO) -> io::Result<Self::Tls<IO>> {
         let ssl = Self::ssl(case).map_err(io::Error::other)?;
         let mut tls = tokio_openssl::SslStream::new(ssl, Gate::new(io))?;
@@ -129,6 +134,8 @@ impl Library for NativeTls {
     type Tls<IO: Io> = tokio_native_tls::TlsStream<Gate<IO>>;
 
     const NAME: &str = "native-tls";
+
+    const REPEATS_WRITES: bool = true;
 
     const LOOKS_AHEAD: bool = false;
 

@@ -75,6 +75,7 @@ scenarios! {
     dropped_at_every_await,
     bidirectional_dropped_at_every_await,
     abandoned_write,
+    abandoned_write_on_a_plain_stream,
     nothing_behind_the_alert,
     bad_record,
     bad_record_behind_the_alert,
@@ -360,6 +361,36 @@ fn abandoned_write<L: Library>(case: Case) {
         );
         rig.assert_wrote_and_closed(&vec![7; taken]);
     }
+}
+
+/// Over OpenSSL, the write has to be repeated first.
+fn abandoned_write_on_a_plain_stream<L: Library>(case: Case) {
+    let mut rig = plain::<L>(case);
+    rig.wire.set_room(1000);
+    let mut taken = 0;
+    // Until the library itself is blocked.
+    while let Some(written) = now(rig.stream.write(&[7; 100_000])) {
+        taken += written.unwrap();
+    }
+    assert!(taken < 1 << 20, "it is not bounded");
+    rig.wire.unblock_writes();
+    let close = done(rig.stream.close_notify());
+    if L::REPEATS_WRITES {
+        let Err(ShutdownError::Send(e)) = close else {
+            panic!("{close:?}");
+        };
+        assert_eq!(e.kind(), ErrorKind::Other);
+        done(rig.stream.write(&[7; 100_000])).unwrap();
+        assert_eq!(
+            done(rig.stream.close_notify()).unwrap(),
+            ShutdownState::SENT
+        );
+    } else {
+        assert_eq!(close.unwrap(), ShutdownState::SENT);
+    }
+    let outbound = rig.wire.take_outbound();
+    assert!(rig.peer.receive(&outbound).iter().all(|byte| *byte == 7));
+    assert!(rig.peer.is_closed());
 }
 
 /// The peer asks for new keys (TLS 1.3) or for another handshake (TLS 1.2).
@@ -721,6 +752,9 @@ fn plain_stream<L: Library>(case: Case) {
         done(rig.stream.close_notify()).unwrap(),
         ShutdownState::SENT
     );
+    if L::NAME != Rustls::NAME {
+        assert!(done(rig.stream.write(b"more")).is_err());
+    }
     rig.assert_wrote_and_closed(b"ping");
 }
 
@@ -758,14 +792,12 @@ fn two_tasks<L: Library>(case: Case) {
         if reader.is_woken() {
             assert_pending!(reader.poll());
         }
-        if writer.is_woken() {
-            if writer.poll().is_ready() {
-                rig.peer.write(b"done");
-                rig.wire.feed(&rig.peer.take_queue());
-                assert!(reader.is_woken());
-                assert_eq!(&assert_ready_ok!(reader.poll()), b"done");
-                return;
-            }
+        if writer.is_woken() && writer.poll().is_ready() {
+            rig.peer.write(b"done");
+            rig.wire.feed(&rig.peer.take_queue());
+            assert!(reader.is_woken());
+            assert_eq!(&assert_ready_ok!(reader.poll()), b"done");
+            return;
         }
     }
     panic!("the writer was forgotten");

@@ -70,6 +70,8 @@ pub struct Gate<IO> {
     writes: Writes,
     /// Reads do not reach the transport.
     holds_reads: bool,
+    /// The last write of the library was blocked: it may hold the rest of a record.
+    refused: bool,
     /// Something had to wait since this was reset.
     blocked: bool,
     end: Option<Received>,
@@ -107,6 +109,7 @@ impl<IO> Gate<IO> {
             written: 0,
             writes: Writes::Through,
             holds_reads: false,
+            refused: false,
             blocked: false,
             end: None,
             read_error: None,
@@ -187,6 +190,11 @@ impl<IO> Gate<IO> {
     /// Keeps reads from the transport, so that only what the library holds already can be read.
     pub(super) fn hold_reads(&mut self, hold: bool) {
         self.holds_reads = hold;
+    }
+
+    /// Returns `true` if the last write of the library was blocked.
+    pub(super) fn has_refused(&self) -> bool {
+        self.refused
     }
 
     /// Returns `true` if a read or a write had to wait since the last call.
@@ -328,7 +336,11 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Gate<IO> {
         let this = self.get_mut();
         this.role.get_or_insert(Role::Client);
         match this.writes {
-            Writes::Through => ready!(this.poll_shorten(cx, LIBRARY_LIMIT))?,
+            Writes::Through => {
+                this.refused = true;
+                ready!(this.poll_shorten(cx, LIBRARY_LIMIT))?;
+                this.refused = false;
+            }
             Writes::Queued => {
                 this.queue.extend_from_slice(buf);
                 return Poll::Ready(Ok(buf.len()));
