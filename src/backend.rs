@@ -21,6 +21,10 @@ mod native_tls;
 mod openssl;
 #[cfg(feature = "rustls")]
 pub(crate) mod rustls;
+// The package crates/rustls-next compiles these sources with it.
+#[cfg(rustls_next)]
+#[path = "../crates/rustls-next/src/mod.rs"]
+pub(crate) mod rustls_next;
 #[cfg(feature = "s2n")]
 mod s2n;
 

@@ -141,6 +141,8 @@ mod tracker;
 pub use backend::PlainStream;
 #[cfg(any(feature = "native-tls", feature = "openssl", feature = "s2n"))]
 pub use backend::buffered::gate::Gate;
+#[cfg(rustls_next)]
+pub use backend::rustls_next::TlsStream;
 pub use closed::Closed;
 pub use error::{ShutdownError, TlsError, is_missing_close_notify};
 pub use event::Role;

@@ -1,6 +1,6 @@
 //! The TLS libraries as the tests open them.
 
-use std::{error::Error, io, pin::Pin, sync::Arc};
+use std::{error::Error, io, panic::catch_unwind, pin::Pin};
 
 use openssl::{
     pkey::PKey,
@@ -9,12 +9,21 @@ use openssl::{
 };
 use s2n_tls::security::{self, Policy};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_tls_shutdown::{
     Gate, GracefulStream, PlainStream, RecordAligned, ShutdownState, tokio_rustls,
 };
 
-use crate::support::{Case, Role, Scripted, Version, pair};
+use crate::support::{Case, Peer, Role, Scripted, Version, Wire, pair};
+
+/// Has a macro write something for each library.
+macro_rules! for_each_library {
+    ($each:ident: $($argument:tt)*) => {
+        $each!(rustls Rustls: $($argument)*);
+        $each!(openssl Openssl: $($argument)*);
+        $each!(native_tls NativeTls: $($argument)*);
+        $each!(s2n S2n: $($argument)*);
+    };
+}
 
 /// A transport.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -34,6 +43,12 @@ pub(crate) trait Library {
 
     /// A write that was blocked has to be repeated before an alert can be sent.
     const REPEATS_WRITES: bool = false;
+
+    /// The library refuses writes to a plain stream after `close_notify`.
+    const REFUSES_WRITES: bool = true;
+
+    /// A transport that blocks is tried at every byte of our alert, not only at some.
+    const TRIES_EVERY_BYTE: bool = false;
 
     /// Tells the code of a fatal alert.
     const TELLS_ALERTS: bool = true;
@@ -60,17 +75,10 @@ impl Library for Rustls {
 
     const NAME: &str = "rustls";
 
+    const REFUSES_WRITES: bool = false;
+
     async fn open<IO: Io>(case: Case, io: IO) -> io::Result<Self::Tls<IO>> {
-        match case.role {
-            Role::Client => {
-                let connector = TlsConnector::from(Arc::new(case.client_config()));
-                Ok(connector.connect(pair::name(), io).await?.into())
-            }
-            Role::Server => {
-                let acceptor = TlsAcceptor::from(Arc::new(case.server_config()));
-                Ok(acceptor.accept(io).await?.into())
-            }
-        }
+        Ok(pair::open(case, io).await)
     }
 
     fn into_transport(
@@ -110,6 +118,8 @@ impl Library for Openssl {
     type Tls<IO: Io> = tokio_openssl::SslStream<Gate<IO>>;
 
     const NAME: &str = "openssl";
+
+    const TRIES_EVERY_BYTE: bool = true;
 
     const REPEATS_WRITES: bool = true;
 
@@ -231,4 +241,17 @@ impl Library for S2n {
     ) -> Result<RecordAligned<Scripted>, ShutdownState> {
         stream.into_transport().map_err(|e| e.state())
     }
+}
+
+/// Otherwise `Library::speaks` leaves out cases that it need not.
+#[test]
+fn native_tls_servers_speak_no_tls13() {
+    let case = Case::new(Version::Tls13, Role::Server);
+    assert!(!NativeTls::speaks(case));
+    let meets = catch_unwind(|| {
+        let wire = Wire::default();
+        let mut peer = Peer::new(case, case.client_config(), case.server_config());
+        peer.shake_hands(&wire, NativeTls::open(case, wire.transport()))
+    });
+    assert!(meets.is_err());
 }

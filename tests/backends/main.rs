@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[macro_use]
 mod libraries;
 mod pairs;
 mod programs;

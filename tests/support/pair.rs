@@ -164,6 +164,20 @@ impl Case {
     }
 }
 
+/// Performs the handshake of rustls in the role of the case.
+pub async fn open<IO: AsyncRead + AsyncWrite + Unpin>(case: Case, io: IO) -> TlsStream<IO> {
+    match case.role {
+        Role::Client => {
+            let connector = TlsConnector::from(Arc::new(case.client_config()));
+            connector.connect(name(), io).await.unwrap().into()
+        }
+        Role::Server => {
+            let acceptor = TlsAcceptor::from(Arc::new(case.server_config()));
+            acceptor.accept(io).await.unwrap().into()
+        }
+    }
+}
+
 pub fn name() -> ServerName<'static> {
     ServerName::try_from("localhost").unwrap()
 }
