@@ -5,6 +5,8 @@ mod support;
 
 #[macro_use]
 mod libraries;
+#[cfg(all(feature = "metrics", feature = "tracing"))]
+mod observed;
 mod pairs;
 mod programs;
 

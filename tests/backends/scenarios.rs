@@ -102,7 +102,7 @@ scenarios! {
 type Tls<L> = <L as Library>::Tls<Scripted>;
 
 /// A plain stream and its peer: the handshake is done, and nothing is in flight.
-fn plain<L: Library>(case: Case) -> Rig<Tls<L>> {
+pub(crate) fn plain<L: Library>(case: Case) -> Rig<Tls<L>> {
     let wire = Wire::default();
     let mut peer = Peer::new(case, case.client_config(), case.server_config());
     let stream = peer.shake_hands(&wire, L::open(case, wire.transport()));
@@ -134,11 +134,11 @@ fn now<F: Future>(future: F) -> Option<F::Output> {
     }
 }
 
-fn done<F: Future>(future: F) -> F::Output {
+pub(crate) fn done<F: Future>(future: F) -> F::Output {
     now(future).expect("it waits")
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -247,7 +247,12 @@ fn peer_floods<L: Library>(case: Case) {
 
 /// Both have queued 40 kB, and the pipe holds 4 KiB.
 fn both_with_full_buffers<L: Library>(case: Case) {
-    runtime().block_on(async {
+    let paused = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    paused.block_on(async {
         let (ours, theirs) = duplex(4096);
         let other = Case::new(
             case.version,
@@ -394,21 +399,34 @@ fn abandoned_write_on_a_plain_stream<L: Library>(case: Case) {
     assert!(rig.peer.is_closed());
 }
 
-/// The peer asks for new keys (TLS 1.3) or for another handshake (TLS 1.2).
+/// The peer asks for new keys (TLS 1.3), and goes on with its own.
 fn nothing_behind_the_alert<L: Library>(case: Case) {
-    let (mut stream, wire, mut peer) = rig::<L>(case).forge();
-    done(stream.close_notify()).unwrap();
-    peer.assert_only_close_notify(&wire.take_outbound());
     if case.is_tls13() {
-        // KeyUpdate, and "you too". The peer's own keys change with it, so it says no more.
-        wire.feed(&peer.seal(forge::HANDSHAKE, &[24, 0, 0, 1, 1]));
+        let mut rig = rig::<L>(case);
+        done(rig.stream.close_notify()).unwrap();
+        rig.assert_wrote_and_closed(b"");
+        rig.peer.0.refresh_traffic_keys().unwrap();
+        rig.peer_writes(b"with new keys");
+        let mut got = [0; 13];
+        done(rig.stream.read_exact(&mut got)).unwrap();
+        assert_eq!(&got, b"with new keys");
+        rig.peer_closes();
+        assert!(
+            done(rig.stream.shutdown_bidirectional())
+                .unwrap()
+                .is_clean()
+        );
+        assert_eq!(rig.wire.outbound_len(), 0);
     } else {
+        // For another handshake.
+        let (mut stream, wire, mut peer) = rig::<L>(case).forge();
+        done(stream.close_notify()).unwrap();
+        peer.assert_only_close_notify(&wire.take_outbound());
         wire.feed(&peer.seal(forge::HANDSHAKE, &forge::renegotiation(case.role)));
+        let _ = now(stream.read(&mut [0; 9]));
+        let _ = done(stream.shutdown_bidirectional().deadline(Duration::ZERO));
+        assert_eq!(wire.outbound_len(), 0);
     }
-    let _ = now(stream.read(&mut [0; 9]));
-    let close = stream.shutdown_bidirectional().deadline(Duration::ZERO);
-    let _ = done(close);
-    assert_eq!(wire.outbound_len(), 0);
 }
 
 /// Behind our alert no fatal one may follow.

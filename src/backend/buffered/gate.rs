@@ -11,6 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{super::end_of_transport, Received, Session};
 use crate::event::Role;
 
+#[cfg(test)]
+mod tests;
+
 /// How many bytes may be queued when application data are taken. As in rustls.
 const LIMIT: usize = 64 * 1024;
 /// How many bytes may be queued when the library writes. What it makes of one write that was let in
