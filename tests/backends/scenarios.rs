@@ -88,12 +88,14 @@ scenarios! {
     waits_for_the_peer_on_a_plain_stream,
     undeliverable,
     failing_transport,
+    failing_write,
     last_data,
     quiet,
     unread_upload,
     drained,
     dropped,
     plain_stream,
+    plain_stream_that_was_read,
     plain_stream_waits,
     two_tasks,
     role,
@@ -631,6 +633,17 @@ fn failing_transport<L: Library>(case: Case) {
     rig.assert_wrote_and_closed(b"");
 }
 
+/// A write that has returned may fail later: then the next call says so.
+fn failing_write<L: Library>(case: Case) {
+    let mut rig = rig::<L>(case);
+    rig.wire.on_write([Step::Fail(ErrorKind::OutOfMemory)]);
+    let written = done(async {
+        rig.stream.write_all(b"data").await?;
+        rig.stream.flush().await
+    });
+    assert_eq!(written.unwrap_err().kind(), ErrorKind::OutOfMemory);
+}
+
 fn last_data<L: Library>(case: Case) {
     for len in [1, 100, 100_000] {
         let mut rig = rig::<L>(case);
@@ -775,6 +788,18 @@ fn plain_stream<L: Library>(case: Case) {
         assert!(done(rig.stream.write(b"more")).is_err());
     }
     rig.assert_wrote_and_closed(b"ping");
+}
+
+/// The application has read to the end by itself.
+fn plain_stream_that_was_read<L: Library>(case: Case) {
+    let mut rig = plain::<L>(case);
+    assert!(!rig.stream.received_close_notify());
+    rig.peer_closes();
+    assert_eq!(done(rig.stream.read(&mut [0; 9])).unwrap(), 0);
+    assert!(rig.stream.received_close_notify());
+    let state = done(rig.stream.close_notify()).unwrap();
+    assert_eq!(state, ShutdownState::COMPLETE);
+    rig.assert_wrote_and_closed(b"");
 }
 
 fn plain_stream_waits<L: Library>(case: Case) {

@@ -57,3 +57,25 @@ fn it_takes_a_record_whole_or_not_at_all() {
     }
     panic!("it takes nothing more");
 }
+
+/// A transport remembers one task that waits to write: the reader must become that, or the rest of a
+/// write that has returned is never sent.
+#[test]
+fn a_reader_sends_what_a_writer_has_left() {
+    let (ours, mut theirs) = duplex(10);
+    let mut gate = Gate::new(ours);
+    let mut buf = [0; 4];
+    let mut reader = spawn(());
+    let poll_read = |gate: &mut Gate<_>, cx: &mut Context<'_>, buf: &mut [u8]| {
+        Pin::new(gate).poll_read(cx, &mut ReadBuf::new(buf))
+    };
+    reader.enter(|cx, _| assert_pending!(poll_read(&mut gate, cx, &mut buf)));
+    assert_eq!(assert_ready_ok!(write(&mut gate, &[7; 15])), 15);
+    assert!(reader.is_woken());
+    reader.enter(|cx, _| assert_pending!(poll_read(&mut gate, cx, &mut buf)));
+    let mut got = [0; 15];
+    assert_eq!(assert_ready_ok!(spawn(theirs.read(&mut got)).poll()), 10);
+    assert!(reader.is_woken());
+    reader.enter(|cx, _| assert_pending!(poll_read(&mut gate, cx, &mut buf)));
+    assert_eq!(assert_ready_ok!(spawn(theirs.read(&mut got)).poll()), 5);
+}
