@@ -13,7 +13,20 @@ use tokio::io::ReadBuf;
 
 use crate::{error::TlsError, event::Role, state::PeerClose};
 
+#[cfg(any(feature = "native-tls", feature = "openssl", feature = "s2n"))]
+pub(crate) mod buffered;
+#[cfg(feature = "native-tls")]
+mod native_tls;
+#[cfg(feature = "openssl")]
+mod openssl;
+#[cfg(feature = "rustls")]
 pub(crate) mod rustls;
+// The package crates/rustls-next compiles these sources with it.
+#[cfg(rustls_next)]
+#[path = "../crates/rustls-next/src/mod.rs"]
+pub(crate) mod rustls_next;
+#[cfg(feature = "s2n")]
+mod s2n;
 
 /// Where our `close_notify` is on its way to the transport.
 ///
@@ -64,6 +77,8 @@ pub(crate) struct AlertState {
     /// Receiving has to finish a handshake, and its last message is not flushed.
     pub(crate) handshaking: bool,
     pub(crate) transport: TransportEnd,
+    /// Whoever reads application data asks the backend, which may therefore keep some.
+    pub(crate) keeps: bool,
 }
 
 /// Where a session stands.
@@ -122,8 +137,9 @@ pub(crate) enum Received {
 ///
 /// Implemented for tokio-rustls's [`client::TlsStream`](tokio_rustls::client::TlsStream),
 /// [`server::TlsStream`](tokio_rustls::server::TlsStream) and
-/// [`TlsStream`](tokio_rustls::TlsStream). It cannot be implemented outside this crate and has no
-/// methods; it is there to be a bound of generic code.
+/// [`TlsStream`](tokio_rustls::TlsStream), and for the streams of
+/// [other libraries](crate#tls-libraries) over a `Gate`. It cannot be implemented outside this crate
+/// and has no methods; it is there to be a bound of generic code.
 ///
 /// ```
 /// use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -205,6 +221,17 @@ pub(crate) trait Backend {
 
     /// Returns `true` if an error of the stream's own reads and writes is a failure of TLS.
     fn is_tls_error(error: &io::Error) -> bool;
+}
+
+/// A TLS stream whose transport can be reached.
+pub trait OverTransport {
+    /// The transport below TLS.
+    type Transport;
+
+    fn transport(&self) -> &Self::Transport;
+
+    /// Consumes the stream. What TLS has not sent is lost.
+    fn into_transport(self) -> Self::Transport;
 }
 
 /// Returns `true` if a transport has failed because the peer is gone.

@@ -1,9 +1,11 @@
-//! Graceful TLS shutdown for Tokio: an async equivalent of OpenSSL's [SSL_shutdown(3)] for
-//! tokio-rustls streams.
+//! Graceful TLS shutdown for Tokio: an async equivalent of OpenSSL's [SSL_shutdown(3)] for the
+//! streams of tokio-rustls, tokio-openssl, tokio-native-tls and s2n-tls-tokio.
 //!
 //! [`ShutdownExt`] adds three calls to [`client::TlsStream`](tokio_rustls::client::TlsStream),
 //! [`server::TlsStream`](tokio_rustls::server::TlsStream) and
-//! [`TlsStream`](tokio_rustls::TlsStream):
+//! [`TlsStream`](tokio_rustls::TlsStream) of tokio-rustls, and over a [`Gate`] to
+//! `tokio_openssl::SslStream`, `tokio_native_tls::TlsStream` and `s2n_tls_tokio::TlsStream` (see
+//! [below](#tls-libraries)):
 //!
 //! - [`close_notify()`](ShutdownExt::close_notify) sends our `close_notify` alert and flushes it; the
 //!   read half stays open.
@@ -71,12 +73,15 @@
 //! in with [`CloseOnDrop`], or use the HTTP [`integrations`] and have written nothing. No crypto
 //! provider is chosen.
 //!
+#![doc = include_str!("doc/libraries.md")]
+//!
 //! # Cargo features
 //!
-//! None is on by default.
+//! `rustls` is on by default.
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `rustls`, `openssl`, `native-tls`, `s2n` | the streams of that [library](#tls-libraries) |
 //! | `ring`, `aws-lc-rs`, `tls12`, `early-data` | the feature of the same name of tokio-rustls; `early-data` also adds `GracefulConnector::with_early_data` |
 //! | `session-cache` | `ClientSessions::in_memory` |
 //! | `hyper`, `axum-server`, `tls-listener`, `tonic` | the [integration](integrations) with that crate |
@@ -110,7 +115,10 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// Some states and events only rustls has, and its handshakes.
+#![cfg_attr(not(feature = "rustls"), allow(dead_code))]
 
+#[cfg(feature = "rustls")]
 pub use tokio_rustls;
 
 mod backend;
@@ -119,9 +127,11 @@ mod closed;
 mod error;
 mod event;
 mod foreign;
+#[cfg(feature = "rustls")]
 mod handshake;
 pub mod integrations;
 mod policy;
+#[cfg(feature = "rustls")]
 pub mod resumption;
 mod shutdown_ext;
 mod state;
@@ -130,9 +140,14 @@ mod sync;
 mod tracker;
 
 pub use backend::PlainStream;
+#[cfg(any(feature = "native-tls", feature = "openssl", feature = "s2n"))]
+pub use backend::buffered::gate::Gate;
+#[cfg(rustls_next)]
+pub use backend::rustls_next::TlsStream;
 pub use closed::Closed;
 pub use error::{ShutdownError, TlsError, is_missing_close_notify};
 pub use event::Role;
+#[cfg(feature = "rustls")]
 pub use handshake::{
     HandshakeError,
     acceptor::{Accept, GracefulAcceptor},

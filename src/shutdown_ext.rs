@@ -32,7 +32,8 @@ pub(crate) mod sealed {
 ///
 /// Implemented for tokio-rustls's [`client::TlsStream`](tokio_rustls::client::TlsStream),
 /// [`server::TlsStream`](tokio_rustls::server::TlsStream) and
-/// [`TlsStream`](tokio_rustls::TlsStream), which this page calls plain streams, and for
+/// [`TlsStream`](tokio_rustls::TlsStream) and for the streams of [other libraries](crate#tls-libraries)
+/// over a `Gate`, all of which this page calls plain streams, and for
 /// [`GracefulStream`](crate::GracefulStream). It cannot be implemented outside this crate.
 ///
 /// All calls keep to these rules:

@@ -152,9 +152,11 @@ impl<S> GracefulStream<S> {
     }
 
     pub(crate) fn with_record(stream: S, record: Option<CloseRecord>) -> Self {
+        let mut state = CloseState::NEW;
+        state.alert.keeps = true;
         Self {
             stream: Wrapped::new(stream),
-            state: CloseState::NEW,
+            state,
             has_written: false,
             has_read_reset: false,
             is_established: false,

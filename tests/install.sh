@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the programs that the tests have as peers, and a C compiler for a TLS provider; does
-# nothing where all are there. Debian and its kin.
+# Installs the programs that the tests have as peers, a C compiler for TLS libraries, and the headers
+# of OpenSSL; does nothing where all are there. Debian and its kin.
 set -euo pipefail
 
 packages=()
@@ -14,8 +14,10 @@ curl curl
 h2load nghttp2-client
 javac default-jdk-headless
 openssl openssl
+pkg-config pkg-config
 python3 python3
 END
+pkg-config --exists openssl 2>/dev/null || packages+=(libssl-dev)
 [ ${#packages[@]} -gt 0 ] || exit 0
 
 root=()

@@ -20,7 +20,10 @@ use rustls::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsStream, client, server};
 
-use super::{Alert, AlertState, Backend, BackendError, Plaintext, Received, Status, TransportEnd};
+use super::{
+    Alert, AlertState, Backend, BackendError, OverTransport, Plaintext, Received, Status,
+    TransportEnd,
+};
 use crate::{error::TlsError, event::Role};
 
 /// Runs the same code on the connection of either side.
@@ -40,15 +43,13 @@ pub enum Connection<'a> {
 }
 
 /// A stream of tokio-rustls, as a transport and a connection.
-pub trait RustlsStream: AsyncRead + AsyncWrite + Unpin {
-    /// The transport.
-    type Transport: AsyncRead + AsyncWrite + Unpin;
+pub trait RustlsStream:
+    OverTransport<Transport: AsyncRead + AsyncWrite + Unpin> + AsyncRead + AsyncWrite + Unpin
+{
     /// What rustls shows of the session.
     type Connection: ?Sized;
 
-    fn transport(&self) -> &Self::Transport;
     fn connection(&self) -> &Self::Connection;
-    fn into_transport(self) -> Self::Transport;
     fn parts(&mut self) -> (&mut Self::Transport, Connection<'_>);
 
     /// Finishes a handshake that early data has left open, and sends early data again that the
@@ -61,20 +62,23 @@ pub trait RustlsStream: AsyncRead + AsyncWrite + Unpin {
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> RustlsStream for client::TlsStream<IO> {
+impl<IO> OverTransport for client::TlsStream<IO> {
     type Transport = IO;
-    type Connection = ClientConnection;
 
     fn transport(&self) -> &IO {
         self.get_ref().0
     }
 
-    fn connection(&self) -> &ClientConnection {
-        self.get_ref().1
-    }
-
     fn into_transport(self) -> IO {
         self.into_inner().0
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> RustlsStream for client::TlsStream<IO> {
+    type Connection = ClientConnection;
+
+    fn connection(&self) -> &ClientConnection {
+        self.get_ref().1
     }
 
     #[inline]
@@ -84,20 +88,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> RustlsStream for client::TlsStream<IO> 
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> RustlsStream for server::TlsStream<IO> {
+impl<IO> OverTransport for server::TlsStream<IO> {
     type Transport = IO;
-    type Connection = ServerConnection;
 
     fn transport(&self) -> &IO {
         self.get_ref().0
     }
 
-    fn connection(&self) -> &ServerConnection {
-        self.get_ref().1
-    }
-
     fn into_transport(self) -> IO {
         self.into_inner().0
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> RustlsStream for server::TlsStream<IO> {
+    type Connection = ServerConnection;
+
+    fn connection(&self) -> &ServerConnection {
+        self.get_ref().1
     }
 
     #[inline]
@@ -113,16 +120,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> RustlsStream for server::TlsStream<IO> 
     }
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> RustlsStream for TlsStream<IO> {
+impl<IO> OverTransport for TlsStream<IO> {
     type Transport = IO;
-    type Connection = rustls::CommonState;
 
     fn transport(&self) -> &IO {
         self.get_ref().0
-    }
-
-    fn connection(&self) -> &rustls::CommonState {
-        self.get_ref().1
     }
 
     fn into_transport(self) -> IO {
@@ -130,6 +132,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> RustlsStream for TlsStream<IO> {
             Self::Client(stream) => stream.into_transport(),
             Self::Server(stream) => stream.into_transport(),
         }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> RustlsStream for TlsStream<IO> {
+    type Connection = rustls::CommonState;
+
+    fn connection(&self) -> &rustls::CommonState {
+        self.get_ref().1
     }
 
     #[inline]

@@ -43,6 +43,7 @@ impl CloseState {
             failed: false,
             handshaking: false,
             transport: crate::backend::TransportEnd::Unknown,
+            keeps: false,
         },
         exchange: Exchange::NEW,
     };

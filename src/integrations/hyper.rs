@@ -40,11 +40,13 @@
 //! the clients that tonic generates. The package `examples/hyper-client` is a whole program.
 #![cfg_attr(docsrs, doc(cfg(feature = "hyper")))]
 
+#[cfg(feature = "rustls")]
 mod client;
 mod first_request;
 mod io;
 mod upgrade;
 
+#[cfg(feature = "rustls")]
 pub use client::HttpsConnector;
 pub use first_request::{Arrived, FirstRequest, serve_until};
 pub use io::io;

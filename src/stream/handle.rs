@@ -1,11 +1,11 @@
 //! The operating system's handle of the transport, wherever the transport has one.
 
 use super::{GracefulStream, close_on_drop::CloseOnDrop, record_aligned::RecordAligned};
-use crate::{backend::rustls::RustlsStream, shutdown_ext::ShutdownExt};
+use crate::{backend::OverTransport, shutdown_ext::ShutdownExt};
 
 macro_rules! forward {
     ($os:ident: $($Handle:ident :: $handle:ident -> $Out:ty),*) => {$(
-        impl<S: RustlsStream> $os::$Handle for GracefulStream<S>
+        impl<S: OverTransport> $os::$Handle for GracefulStream<S>
         where
             S::Transport: $os::$Handle,
         {
@@ -14,7 +14,7 @@ macro_rules! forward {
             }
         }
 
-        impl<S: ShutdownExt + RustlsStream> $os::$Handle for CloseOnDrop<S>
+        impl<S: ShutdownExt + OverTransport> $os::$Handle for CloseOnDrop<S>
         where
             S::Transport: $os::$Handle,
         {

@@ -4,13 +4,13 @@ use std::{error::Error, fmt};
 
 use super::{GracefulStream, ShutdownStep, record_aligned::RecordAligned};
 use crate::{
-    backend::{Backend, rustls::RustlsStream},
+    backend::{OverTransport, PlainStream},
     state::ShutdownState,
 };
 
 impl<S, IO> GracefulStream<S>
 where
-    S: RustlsStream<Transport = RecordAligned<IO>>,
+    S: PlainStream + OverTransport<Transport = RecordAligned<IO>>,
 {
     /// Consumes the stream and returns the transport, readable from the first byte after the peer's
     /// `close_notify`.

@@ -1,18 +1,27 @@
 //! The transport and the connection of a `GracefulStream`, and conversions between its stream types.
 
+#[cfg(feature = "rustls")]
 use tokio::io::{AsyncRead, AsyncWrite};
+#[cfg(feature = "rustls")]
 use tokio_rustls::{TlsStream, client, server};
 
-use super::{Extras, GracefulStream, close_unused::CloseUnused, wrapped::Wrapped};
+use super::GracefulStream;
+#[cfg(feature = "rustls")]
+use super::{Extras, close_unused::CloseUnused, wrapped::Wrapped};
+use crate::backend::OverTransport;
+#[cfg(feature = "rustls")]
 use crate::backend::rustls::RustlsStream;
 
-impl<S: RustlsStream> GracefulStream<S> {
+impl<S: OverTransport> GracefulStream<S> {
     /// Returns a reference to the transport below TLS, such as the `TcpStream`.
     #[must_use]
     pub fn transport(&self) -> &S::Transport {
         self.stream.transport()
     }
+}
 
+#[cfg(feature = "rustls")]
+impl<S: RustlsStream> GracefulStream<S> {
     /// Returns a reference to rustls's connection: the negotiated protocol, the peer's certificates
     /// and so on.
     ///
@@ -34,6 +43,7 @@ impl<S: RustlsStream> GracefulStream<S> {
     }
 }
 
+#[cfg(feature = "rustls")]
 macro_rules! from_one_side {
     ($side:ident) => {
         /// Keeps everything that is known of the close.
@@ -67,5 +77,7 @@ macro_rules! from_one_side {
     };
 }
 
+#[cfg(feature = "rustls")]
 from_one_side!(client);
+#[cfg(feature = "rustls")]
 from_one_side!(server);

@@ -164,6 +164,20 @@ impl Case {
     }
 }
 
+/// Performs the handshake of rustls in the role of the case.
+pub async fn open<IO: AsyncRead + AsyncWrite + Unpin>(case: Case, io: IO) -> TlsStream<IO> {
+    match case.role {
+        Role::Client => {
+            let connector = TlsConnector::from(Arc::new(case.client_config()));
+            connector.connect(name(), io).await.unwrap().into()
+        }
+        Role::Server => {
+            let acceptor = TlsAcceptor::from(Arc::new(case.server_config()));
+            acceptor.accept(io).await.unwrap().into()
+        }
+    }
+}
+
 pub fn name() -> ServerName<'static> {
     ServerName::try_from("localhost").unwrap()
 }
@@ -224,6 +238,11 @@ pub fn identity() -> &'static (CertificateDer<'static>, PrivateKeyDer<'static>) 
         let key = PrivatePkcs8KeyDer::from(made().signing_key.serialize_der());
         (made().cert.der().clone(), key.into())
     })
+}
+
+/// The same certificate and its key as PEM, for other libraries.
+pub fn pem() -> (String, String) {
+    (made().cert.pem(), made().signing_key.serialize_pem())
 }
 
 /// The same certificate and its key as PEM files, for other programs.

@@ -149,7 +149,8 @@ impl Peer {
         }
     }
 
-    fn shake_hands<T>(
+    /// Performs the handshake with a stream of any library.
+    pub fn shake_hands<T>(
         &mut self,
         wire: &Wire,
         handshake: impl Future<Output = std::io::Result<T>>,

@@ -13,6 +13,7 @@ mod early_data;
 mod first_request;
 mod goaway;
 mod grpc;
+mod openssl_answers;
 mod pool;
 mod servers;
 mod stalled;

@@ -1,0 +1,165 @@
+//! One step of receiving from a library that reads its transport by itself.
+
+use std::{
+    io,
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::{
+    super::{Alert, AlertState, BackendError, Plaintext, Received, is_gone},
+    GatedStream, failed,
+};
+
+/// How much application data are kept for a reader. As in rustls.
+const KEPT: usize = 1 << 14;
+/// How much application data one step discards or keeps.
+const SCRATCH: usize = 1 << 13;
+
+pub(in super::super) fn poll_receive<S: GatedStream>(
+    tls: &mut S,
+    cx: &mut Context<'_>,
+    mut plaintext: Plaintext<'_, '_>,
+    state: &mut AlertState,
+) -> Poll<Result<Received, BackendError>> {
+    let unread = &mut tls.gate_mut().session.unread;
+    if !unread.is_empty() {
+        match &mut plaintext {
+            Plaintext::Read(buf) => {
+                let bytes = unread.len().min(buf.remaining());
+                buf.put_slice(&unread[..bytes]);
+                unread.drain(..bytes);
+                return Poll::Ready(Ok(Received::Data(bytes)));
+            }
+            Plaintext::Fill => return Poll::Ready(Ok(Received::Data(unread.len()))),
+            Plaintext::Keep if unread.len() >= KEPT => return Poll::Ready(Ok(Received::Full)),
+            Plaintext::Keep => {}
+            Plaintext::Discard => {
+                let bytes = unread.len();
+                unread.clear();
+                return Poll::Ready(Ok(Received::Data(bytes)));
+            }
+        }
+    }
+    let gate = tls.gate();
+    if gate.session.peer_closed {
+        state.peer_closed = true;
+        return Poll::Ready(Ok(Received::CloseNotify));
+    }
+    if let Some(failure) = &gate.session.failure {
+        return Poll::Ready(Err(failure.clone().into()));
+    }
+    if let Some(end) = gate.end() {
+        return Poll::Ready(Ok(end));
+    }
+    let mut scratch = [MaybeUninit::<u8>::uninit(); SCRATCH];
+    let mut scratch = ReadBuf::uninit(&mut scratch);
+    tls.gate_mut().take_blocked();
+    if tls.gate().discards_writes() && !tls.reads_after_close() {
+        let poll = poll_receive_raw(tls, cx, plaintext, &mut scratch);
+        return poll;
+    }
+    let poll = match plaintext {
+        Plaintext::Read(buf) if buf.remaining() == 0 => return Poll::Ready(Ok(Received::Data(0))),
+        Plaintext::Read(buf) => poll_read(tls, cx, buf),
+        Plaintext::Discard => poll_read(tls, cx, &mut scratch),
+        Plaintext::Fill | Plaintext::Keep if S::PEEKS => {
+            let poll = tls.poll_peek(cx);
+            if let Poll::Ready(Ok(1..)) = poll {
+                return Poll::Ready(Ok(Received::Full));
+            }
+            poll
+        }
+        Plaintext::Fill | Plaintext::Keep if state.keeps => {
+            let poll = poll_read(tls, cx, &mut scratch);
+            tls.gate_mut()
+                .session
+                .unread
+                .extend_from_slice(scratch.filled());
+            poll
+        }
+        // What is read here would be lost for a reader who does not ask us.
+        Plaintext::Fill | Plaintext::Keep => {
+            return Poll::Ready(match state.alert {
+                Alert::Unqueued | Alert::Sent => Err(BackendError::Transport(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "this TLS library cannot look ahead: wrap the stream in a GracefulStream",
+                ))),
+                _ => Ok(Received::Full),
+            });
+        }
+    };
+    match poll {
+        Poll::Pending => {
+            if !tls.gate_mut().take_blocked() {
+                // The library wants to be called again, and has not asked its transport.
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
+        }
+        Poll::Ready(Ok(bytes @ 1..)) => Poll::Ready(Ok(Received::Data(bytes))),
+        Poll::Ready(result) => Poll::Ready(end_of_session(tls, result, state)),
+    }
+}
+
+/// Receives what the library does not decrypt any more: only how the transport ends is seen.
+fn poll_receive_raw<S: GatedStream>(
+    tls: &mut S,
+    cx: &mut Context<'_>,
+    plaintext: Plaintext<'_, '_>,
+    scratch: &mut ReadBuf<'_>,
+) -> Poll<Result<Received, BackendError>> {
+    if matches!(plaintext, Plaintext::Read(_) | Plaintext::Fill) {
+        return Poll::Ready(Err(BackendError::Transport(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this TLS library reads nothing after its close_notify in TLS 1.2",
+        ))));
+    }
+    match ready!(poll_read(tls.gate_mut(), cx, scratch)) {
+        Ok(bytes @ 1..) => Poll::Ready(Ok(Received::Data(bytes))),
+        result => Poll::Ready(match (tls.gate().end(), result) {
+            (Some(end), _) => Ok(end),
+            (None, Err(e)) => Err(BackendError::Transport(e)),
+            (None, Ok(_)) => Ok(Received::Eof),
+        }),
+    }
+}
+
+/// Finds out why the library has given nothing.
+fn end_of_session<S: GatedStream>(
+    tls: &mut S,
+    result: io::Result<usize>,
+    state: &mut AlertState,
+) -> Result<Received, BackendError> {
+    if let Some(end) = tls.gate().end() {
+        return Ok(end);
+    }
+    let error = match (tls.gate_mut().take_read_error(), result) {
+        (Some(e), _) => BackendError::Transport(e),
+        (None, Err(e)) => failed(tls, e),
+        (None, Ok(_)) => {
+            tls.gate_mut().session.peer_closed = true;
+            state.peer_closed = true;
+            return Ok(Received::CloseNotify);
+        }
+    };
+    match error {
+        // What the library had to write could not be: the peer is gone.
+        BackendError::Transport(e) if is_gone(&e) => Ok(Received::Reset(e.kind())),
+        error => Err(error),
+    }
+}
+
+/// Reads once, and returns how much.
+fn poll_read<R: AsyncRead + Unpin>(
+    tls: &mut R,
+    cx: &mut Context<'_>,
+    buf: &mut ReadBuf<'_>,
+) -> Poll<io::Result<usize>> {
+    let before = buf.filled().len();
+    ready!(Pin::new(tls).poll_read(cx, buf))?;
+    Poll::Ready(Ok(buf.filled().len() - before))
+}

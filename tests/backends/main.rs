@@ -1,0 +1,13 @@
+//! The same scenarios over every TLS library, in both versions and both roles.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[macro_use]
+mod libraries;
+#[cfg(all(feature = "metrics", feature = "tracing"))]
+mod observed;
+mod pairs;
+mod programs;
+
+mod scenarios;
