@@ -132,6 +132,8 @@ pub use backend::PlainStream;
 pub use closed::Closed;
 pub use error::{ShutdownError, TlsError, is_missing_close_notify};
 pub use event::Role;
+#[cfg(feature = "fleet")]
+pub use handshake::client_hello_recorder::ClientHelloRecorder;
 pub use handshake::{
     HandshakeError,
     acceptor::{Accept, GracefulAcceptor},

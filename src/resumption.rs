@@ -105,8 +105,11 @@
 //! [`ClientSessionStore`]: rustls::client::ClientSessionStore
 
 mod client;
+mod connection_store;
 mod context;
 mod failed_offers;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 #[cfg(feature = "session-cache")]
 mod in_memory;
 mod server;
