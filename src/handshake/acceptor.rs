@@ -272,11 +272,14 @@ impl GracefulAcceptor {
     {
         self.handshake(|opened| {
             let config = Arc::clone(&opened.config);
-            match &opened.fleet {
-                Some(fleet) => match FleetAccept::of_recorded(start, config, Arc::clone(fleet)) {
-                    Ok(accept) => Step::Fleet(Box::new(accept)),
-                    Err(accept) => Step::Rustls(accept),
-                },
+            let fleet = opened.fleet.as_ref();
+            let lookup = fleet.and_then(|fleet| Some((fleet, fleet.look_up(&start.io.offer())?)));
+            match lookup {
+                Some((fleet, lookup)) => {
+                    let fleet = Arc::clone(fleet);
+                    let accept = FleetAccept::of_recorded(start, lookup, config, fleet);
+                    Step::Fleet(Box::new(accept))
+                }
                 None => Step::Rustls(unrecorded(start).into_stream(config)),
             }
         })
@@ -334,6 +337,13 @@ struct SessionAccept<IO> {
     sessions: SessionHandshake,
 }
 
+#[cfg_attr(
+    feature = "fleet",
+    allow(
+        clippy::large_enum_variant,
+        reason = "what most acceptors have is not boxed"
+    )
+)]
 enum Step<IO> {
     /// Before rustls's handshake. Boxed, as few acceptors have it.
     #[cfg(feature = "fleet")]
@@ -343,15 +353,13 @@ enum Step<IO> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Step<IO> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<TlsStream<IO>>> {
-        loop {
-            match self {
-                #[cfg(feature = "fleet")]
-                Self::Fleet(accept) => {
-                    let accept = ready!(Pin::new(accept).poll(cx))?;
-                    *self = Self::Rustls(accept);
-                }
-                Self::Rustls(accept) => return Pin::new(accept).poll(cx),
+        match self {
+            #[cfg(feature = "fleet")]
+            Self::Fleet(accept) => {
+                *self = Self::Rustls(ready!(Pin::new(accept).poll(cx))?);
+                self.poll(cx)
             }
+            Self::Rustls(accept) => Pin::new(accept).poll(cx),
         }
     }
 }

@@ -46,7 +46,7 @@ enum Step<IO> {
 /// A handshake whose ClientHello was read.
 enum Begun<IO> {
     Bytes(IO, Vec<u8>),
-    Recorded(StartHandshake<ClientHelloRecorder<IO>>),
+    Recorded(Box<StartHandshake<ClientHelloRecorder<IO>>>),
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> FleetAccept<IO> {
@@ -58,19 +58,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> FleetAccept<IO> {
         }
     }
 
-    /// The ClientHello was read already. `None` if there is nothing to wait for.
+    /// The ClientHello was read already, and what it offers is being looked up.
     pub(super) fn of_recorded(
         start: StartHandshake<ClientHelloRecorder<IO>>,
+        lookup: JoinHandle<()>,
         config: Arc<ServerConfig>,
         fleet: Arc<FleetConnection>,
-    ) -> Result<Self, tokio_rustls::Accept<IO>> {
-        match fleet.look_up(&start.io.offer()) {
-            Some(lookup) => Ok(Self {
-                config,
-                fleet,
-                step: Step::LookUp(lookup, Begun::Recorded(start)),
-            }),
-            None => Err(unrecorded(start).into_stream(config)),
+    ) -> Self {
+        Self {
+            config,
+            fleet,
+            step: Step::LookUp(lookup, Begun::Recorded(Box::new(start))),
         }
     }
 
@@ -78,7 +76,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> FleetAccept<IO> {
     fn begin(&mut self, begun: Begun<IO>) -> io::Result<Option<tokio_rustls::Accept<IO>>> {
         let config = Arc::clone(&self.config);
         let (io, wire) = match begun {
-            Begun::Recorded(start) => return Ok(Some(unrecorded(start).into_stream(config))),
+            Begun::Recorded(start) => return Ok(Some(unrecorded(*start).into_stream(config))),
             Begun::Bytes(io, wire) => (io, wire),
         };
         let new = ServerConnection::new(Arc::clone(&config));
