@@ -26,10 +26,13 @@ pub(crate) enum Mode {
     Forgets,
 }
 
+/// Values by their names, and when they expire.
+type Entries = HashMap<Vec<u8>, (Vec<u8>, Instant)>;
+
 #[derive(Debug)]
 pub(crate) struct Double {
     mode: Mutex<Mode>,
-    entries: Mutex<HashMap<Vec<u8>, (Vec<u8>, Instant)>>,
+    entries: Mutex<Entries>,
     /// Round trips that handshakes wait for, and those that nobody waits for.
     pub(crate) lookups: AtomicUsize,
     pub(crate) writes: AtomicUsize,
@@ -52,7 +55,7 @@ impl Double {
         *self.mode.lock().unwrap() = mode;
     }
 
-    pub(crate) fn entries(&self) -> MutexGuard<'_, HashMap<Vec<u8>, (Vec<u8>, Instant)>> {
+    pub(crate) fn entries(&self) -> MutexGuard<'_, Entries> {
         let mut entries = self.entries.lock().unwrap();
         let now = Instant::now();
         entries.retain(|_, (_, until)| *until > now);

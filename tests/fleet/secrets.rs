@@ -17,7 +17,8 @@ const NEW: [u8; 32] = [2; 32];
 
 #[tokio::test(start_paused = true)]
 async fn e11_a_value_that_was_changed_costs_a_full_handshake() {
-    let spoils: [(&str, fn(&mut Vec<u8>)); 6] = [
+    type Spoil = fn(&mut Vec<u8>);
+    let spoils: [(&str, Spoil); 6] = [
         ("first bit", |value| value[0] ^= 1),
         ("a bit of the session", |value| value[40] ^= 1),
         ("last bit", |value| *value.last_mut().unwrap() ^= 0x80),
