@@ -11,9 +11,11 @@ cc build-essential
 chromium-headless-shell chromium-headless-shell
 cmake cmake
 curl curl
+go golang-go
 javac default-jdk-headless
 openssl openssl
 python3 python3
+redis-server redis-server
 END
 [ ${#packages[@]} -gt 0 ] || exit 0
 
@@ -24,5 +26,6 @@ command -v apt-get >/dev/null || {
     exit 1
 }
 "${root[@]}" apt-get update -qq
-DEBIAN_FRONTEND=noninteractive \
-    "${root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}"
+# The tests start a Redis of their own: RUNLEVEL keeps that of the package from starting.
+"${root[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${packages[@]}"

@@ -3,7 +3,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use arbitrary::{Arbitrary, Unstructured};
 use tokio::runtime::{Builder, Runtime};
 use tokio_tls_shutdown::{
     GracefulAcceptor,
@@ -12,18 +11,25 @@ use tokio_tls_shutdown::{
 
 use crate::support::{CASES, Case, Role, Step, Wire};
 
-#[derive(Arbitrary, Debug)]
-struct Input {
+/// The first three bytes say how the rest arrives, so that a recorded ClientHello is a seed as it is.
+#[derive(Debug)]
+struct Input<'a> {
     case: u8,
-    /// Bytes that come at once, in turn.
-    splits: Vec<u8>,
+    /// Bytes that come at once.
+    segment: usize,
     /// In records of this length, if they are not records themselves.
-    record: Option<u8>,
-    bytes: Vec<u8>,
+    record: Option<usize>,
+    bytes: &'a [u8],
 }
 
 pub fn client_hello(data: &[u8]) {
-    if let Ok(input) = Input::arbitrary_take_rest(Unstructured::new(data)) {
+    if let [case, segment, record, bytes @ ..] = data {
+        let input = Input {
+            case: *case,
+            segment: usize::from(*segment) * 4 + 1,
+            record: (*record > 0).then_some(usize::from(*record)),
+            bytes,
+        };
         input.run();
     }
 }
@@ -55,7 +61,7 @@ fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| Builder::new_current_thread().enable_time().build().unwrap())
 }
 
-impl Input {
+impl Input<'_> {
     fn run(self) {
         let servers: Vec<Case> = CASES
             .into_iter()
@@ -63,8 +69,8 @@ impl Input {
             .collect();
         let config = Arc::new(servers[usize::from(self.case) % servers.len()].server_config());
         let bytes = match self.record {
-            Some(len) => self.records(usize::from(len).max(1)),
-            None => self.bytes.clone(),
+            Some(len) => self.records(len),
+            None => self.bytes.to_vec(),
         };
         let plain = GracefulAcceptor::new(Arc::clone(&config)).with_handshake_deadline(None);
         let sessions = FleetSessions::new(Arc::new(Empty), FleetKeys::new([0; 32]), "fuzz");
@@ -85,14 +91,10 @@ impl Input {
         let accept = acceptor.accept(wire.transport());
         let error = runtime().block_on(async {
             let accept = tokio::spawn(accept);
-            let mut rest = bytes;
-            for split in &self.splits {
-                let (now, later) = rest.split_at(rest.len().min(usize::from(*split)));
-                wire.feed(now);
+            for segment in bytes.chunks(self.segment) {
+                wire.feed(segment);
                 tokio::task::yield_now().await;
-                rest = later;
             }
-            wire.feed(rest);
             wire.at_end(Step::Zero);
             match accept.await.unwrap() {
                 Ok(_) => panic!("a handshake without a client"),

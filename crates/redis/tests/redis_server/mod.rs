@@ -1,6 +1,8 @@
 //! A `redis-server` of the test's own: on a free port and a socket, started and stopped by it.
 #![allow(dead_code, unreachable_pub, reason = "each program uses a part of it")]
 
+pub mod slow_link;
+
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},

@@ -138,3 +138,85 @@ fn memory_is_bounded_by_the_longest_message() {
     reader.push(&records(&longer, 1 << 14));
     assert!(matches!(reader.step, Step::NotAClientHello));
 }
+
+/// A ClientHello of another program: whether it offers TLS 1.3, and how long its session id and its
+/// PSK identities are, as a parser in Python has found.
+struct Captured {
+    name: &'static str,
+    wire: &'static [u8],
+    tls13: bool,
+    session_id: usize,
+    psk_identities: &'static [usize],
+}
+
+macro_rules! captured {
+    ($name:literal, $tls13:literal, $session_id:literal, $psk:expr) => {
+        Captured {
+            name: $name,
+            wire: include_bytes!(concat!("../../../../tests/fleet/hellos/", $name, ".bin")),
+            tls13: $tls13,
+            session_id: $session_id,
+            psk_identities: $psk,
+        }
+    };
+}
+
+/// Their second connection, where they keep sessions: OpenSSL 3.0, Python 3, curl, Java, Go, wget,
+/// GnuTLS, Node.js and Chromium. rustls is in `tests/fleet`.
+fn captured() -> Vec<Captured> {
+    vec![
+        captured!("chromium-12", true, 32, &[]),
+        captured!("chromium-13", true, 32, &[]),
+        captured!("curl-12", false, 32, &[]),
+        captured!("curl-13", true, 32, &[224]),
+        captured!("gnutls-12", false, 32, &[]),
+        captured!("gnutls-13", true, 32, &[208]),
+        captured!("go-12", false, 32, &[]),
+        captured!("go-13", true, 32, &[208]),
+        captured!("java-12", false, 32, &[]),
+        captured!("java-13", true, 32, &[208]),
+        captured!("node-12", true, 32, &[]),
+        captured!("openssl-12", false, 32, &[]),
+        captured!("openssl-13", true, 32, &[208]),
+        captured!("python-12", false, 32, &[]),
+        captured!("python-13", true, 32, &[208]),
+        captured!("wget-12", true, 32, &[]),
+    ]
+}
+
+#[test]
+fn every_cut_of_the_hellos_of_other_programs_is_read() {
+    for hello in captured() {
+        let whole = read(hello.wire, usize::MAX);
+        let lens: Vec<_> = whole.psk_identities.iter().map(Vec::len).collect();
+        assert_eq!(lens, hello.psk_identities, "{}", hello.name);
+        assert_eq!(whole.tls13, hello.tls13, "{}", hello.name);
+        assert_eq!(whole.session_id.len(), hello.session_id, "{}", hello.name);
+        for cut in 0..hello.wire.len() {
+            let mut reader = ClientHelloReader::new();
+            reader.push(&hello.wire[..cut]);
+            assert!(reader.needs_more(), "{} {cut}", hello.name);
+            assert_eq!(reader.offer(), Offer::default(), "{} {cut}", hello.name);
+            reader.push(&hello.wire[cut..]);
+            assert!(!reader.needs_more());
+            assert_eq!(reader.offer(), whole, "{} {cut}", hello.name);
+            // The same message in two records.
+            if let Some(at) = cut.checked_sub(5).filter(|&at| at > 0) {
+                let message = &hello.wire[5..];
+                let two = [
+                    records(&message[..at], 1 << 14),
+                    records(&message[at..], 1 << 14),
+                ];
+                assert_eq!(read(&two.concat(), 100), whole, "{} {cut}", hello.name);
+            }
+        }
+        // Every byte may be wrong: nothing panics.
+        for at in 0..hello.wire.len() {
+            for wrong in [0, 1, 0x7f, 0xff] {
+                let mut changed = hello.wire.to_vec();
+                changed[at] = wrong;
+                read(&changed, 64);
+            }
+        }
+    }
+}
