@@ -1,7 +1,11 @@
 //! A handshake that ends in a `GracefulStream`: bounded in time, with typed errors.
 
 pub(crate) mod acceptor;
+#[cfg(feature = "fleet")]
+pub(crate) mod client_hello_recorder;
 pub(crate) mod connector;
+#[cfg(feature = "fleet")]
+mod fleet_accept;
 
 use std::{
     error::Error,

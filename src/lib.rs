@@ -84,6 +84,7 @@
 //! | `rustls`, `openssl`, `native-tls`, `s2n` | the streams of that [library](#tls-libraries) |
 //! | `ring`, `aws-lc-rs`, `tls12`, `early-data` | the feature of the same name of tokio-rustls; `early-data` also adds `GracefulConnector::with_early_data` |
 //! | `session-cache` | `ClientSessions::in_memory` |
+//! | `fleet` | [`resumption::fleet`](resumption): sessions that several servers share through a database |
 //! | `hyper`, `axum-server`, `tls-listener`, `tonic` | the [integration](integrations) with that crate |
 //! | `tracing`, `metrics` | an event and a count for each close, see below |
 //!
@@ -91,7 +92,8 @@
 //!
 //! With the feature `tracing`, each connection that ends emits one event at level debug with the
 //! target `tokio_tls_shutdown` and the message "TLS connection closed"; nothing that a peer does
-//! emits more or a higher level. The event is emitted inside the span that was current when the
+//! emits more or a higher level. With the feature `fleet`, an outage of the session store and its end
+//! are one more each, a warning and an info. The event is emitted inside the span that was current when the
 //! stream was made, so a span around the handshake that has the peer's address puts it on the event.
 //!
 //! | field | meaning |
@@ -103,7 +105,8 @@
 //! | `error` | the first error, if there was one |
 //!
 //! With the feature `metrics`, the counter `tls_closes_total` and the histogram
-//! `tls_close_seconds` have `role` and `outcome` as labels.
+//! `tls_close_seconds` have `role` and `outcome` as labels. With `fleet`, too, the counters
+//! `tls_fleet_lookups_total` and `tls_fleet_writes_total` have `result`.
 //!
 //! A [`GracefulStream`] emits one event when it is dropped; a failed handshake emits one too. A
 //! plain `TlsStream` keeps no close state, so each shutdown call emits an event, in the span that
@@ -147,6 +150,8 @@ pub use backend::rustls_next::TlsStream;
 pub use closed::Closed;
 pub use error::{ShutdownError, TlsError, is_missing_close_notify};
 pub use event::Role;
+#[cfg(feature = "fleet")]
+pub use handshake::client_hello_recorder::ClientHelloRecorder;
 #[cfg(feature = "rustls")]
 pub use handshake::{
     HandshakeError,

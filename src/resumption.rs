@@ -87,13 +87,13 @@
 //!
 //! # A fleet of servers
 //!
-//! Servers behind one address share their sessions through one [`StoresServerSessions`] in front of
-//! a database: pass it to [`ServerSessions::new`] on each of them, and [name the same
-//! context](ServerSessions::with_context). It is called from within the handshake and must not
-//! block for long; `take` must really delete. Encrypt the sessions there, and let them expire. A
-//! simpler way is to share the keys of a ticketer and to name the same context; see above for what
-//! cannot be evicted then. On the client's side, [`ClientSessions::with_store`] does the same with
-//! any [`ClientSessionStore`].
+//! Servers behind one address share the keys of a ticketer and name the same context; see above for
+//! what cannot be evicted then. With the feature `fleet`, the module `resumption::fleet` shares
+//! sessions through a database instead, without a blocking call: they are evicted as here, a TLS 1.3
+//! ticket is used once in the whole fleet, and an outage of the database costs resumption alone.
+//!
+//! A [`StoresServerSessions`] in front of a database is called from within the handshake, and would
+//! block it.
 //!
 //! [RFC 5246, section 7.2.2]: https://www.rfc-editor.org/rfc/rfc5246#section-7.2.2
 //! [RFC 8446, section 8]: https://www.rfc-editor.org/rfc/rfc8446#section-8
@@ -105,8 +105,11 @@
 //! [`ClientSessionStore`]: rustls::client::ClientSessionStore
 
 mod client;
+mod connection_store;
 mod context;
 mod failed_offers;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 #[cfg(feature = "session-cache")]
 mod in_memory;
 mod server;

@@ -11,11 +11,13 @@ cc build-essential
 chromium-headless-shell chromium-headless-shell
 cmake cmake
 curl curl
+go golang-go
 h2load nghttp2-client
 javac default-jdk-headless
 openssl openssl
 pkg-config pkg-config
 python3 python3
+redis-server redis-server
 END
 pkg-config --exists openssl 2>/dev/null || packages+=(libssl-dev)
 [ ${#packages[@]} -gt 0 ] || exit 0
@@ -27,5 +29,6 @@ command -v apt-get >/dev/null || {
     exit 1
 }
 "${root[@]}" apt-get update -qq
-DEBIAN_FRONTEND=noninteractive \
-    "${root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}"
+# The tests start a Redis of their own: RUNLEVEL keeps that of the package from starting.
+"${root[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${packages[@]}"

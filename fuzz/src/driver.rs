@@ -40,6 +40,11 @@ fn aligned() {
 }
 
 #[test]
+fn client_hello() {
+    drive("client_hello", crate::client_hello, 2_000);
+}
+
+#[test]
 fn schedules() {
     drive("schedules", crate::schedules, 500);
 }

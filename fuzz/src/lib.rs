@@ -6,6 +6,7 @@
 mod after_close_notify;
 mod aligned;
 pub mod calls;
+mod client_hello;
 #[cfg(test)]
 mod driver;
 #[path = "../../tests/schedules/harness/mod.rs"]
@@ -17,6 +18,7 @@ pub mod support;
 
 pub use after_close_notify::after_close_notify;
 pub use aligned::aligned;
+pub use client_hello::client_hello;
 pub use schedules::schedules;
 
 /// libFuzzer ends the process at a panic. On some bad input rustls panics, and the crate catches

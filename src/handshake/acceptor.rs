@@ -24,8 +24,16 @@ use crate::{
     handshake::{Terms, handshake_future, terms},
     resumption::{
         ServerSessions,
-        server_connection::{self, Opened, SessionHandshake},
+        server_connection::{self, Opened, SessionHandshake, Sessions},
     },
+};
+#[cfg(feature = "fleet")]
+use crate::{
+    handshake::{
+        client_hello_recorder::ClientHelloRecorder,
+        fleet_accept::{FleetAccept, unrecorded},
+    },
+    resumption::fleet::FleetSessions,
 };
 
 /// Accepts TLS connections as [`GracefulStream`](crate::GracefulStream)s.
@@ -61,7 +69,7 @@ use crate::{
 #[derive(Clone)]
 pub struct GracefulAcceptor {
     config: Config,
-    sessions: Option<ServerSessions>,
+    sessions: Sessions,
     terms: Terms,
 }
 
@@ -152,7 +160,7 @@ impl GracefulAcceptor {
     fn with_config(config: Config) -> Self {
         Self {
             config,
-            sessions: None,
+            sessions: Sessions::OfConfig,
             terms: Terms::NEW,
         }
     }
@@ -160,7 +168,18 @@ impl GracefulAcceptor {
     /// Sets the sessions that clients can resume. Defaults to those of the configuration.
     #[must_use]
     pub fn with_sessions(mut self, sessions: ServerSessions) -> Self {
-        self.sessions = Some(sessions);
+        self.sessions = Sessions::Store(sessions);
+        self
+    }
+
+    /// Sets the sessions that clients can resume on all servers of a [fleet](crate::resumption::fleet),
+    /// in place of those that [`with_sessions`](Self::with_sessions) sets.
+    ///
+    /// Handshakes must run on a tokio runtime with a timer.
+    #[cfg(feature = "fleet")]
+    #[must_use]
+    pub fn with_fleet_sessions(mut self, sessions: FleetSessions) -> Self {
+        self.sessions = Sessions::Fleet(sessions);
         self
     }
 
@@ -183,7 +202,18 @@ impl GracefulAcceptor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        self.handshake(|config| TlsAcceptor::from(config).accept(io))
+        self.handshake(|opened| match opened {
+            #[cfg(feature = "fleet")]
+            Opened {
+                fleet: Some(fleet),
+                config,
+                ..
+            } => {
+                let accept = FleetAccept::new(io, Arc::clone(config), Arc::clone(fleet));
+                Step::Fleet(Box::new(accept))
+            }
+            Opened { config, .. } => Step::Rustls(TlsAcceptor::from(Arc::clone(config)).accept(io)),
+        })
     }
 
     /// Completes a handshake that was started with a
@@ -221,23 +251,48 @@ impl GracefulAcceptor {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        self.handshake(|config| start.into_stream(config))
+        self.handshake(|opened| Step::Rustls(start.into_stream(Arc::clone(&opened.config))))
     }
 
-    fn handshake<IO>(
+    /// Completes a handshake whose ClientHello was recorded, so that it can resume one of the [fleet's
+    /// sessions](Self::with_fleet_sessions).
+    ///
+    /// Everything else is as for [`finish_accept`](Self::finish_accept), which makes a full handshake
+    /// where the acceptor has fleet sessions. For an example see [`ClientHelloRecorder`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](Self::accept).
+    #[cfg(feature = "fleet")]
+    pub fn finish_recorded_accept<IO>(
         &self,
-        accept: impl FnOnce(Arc<ServerConfig>) -> tokio_rustls::Accept<IO>,
-    ) -> Accept<IO> {
-        let Opened {
-            config,
-            handshake: sessions,
-            observer,
-        } = server_connection::open(self.sessions.as_ref(), &self.config.current());
+        start: StartHandshake<ClientHelloRecorder<IO>>,
+    ) -> Accept<IO>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.handshake(|opened| {
+            let config = Arc::clone(&opened.config);
+            let fleet = opened.fleet.as_ref();
+            let lookup = fleet.and_then(|fleet| Some((fleet, fleet.look_up(&start.io.offer())?)));
+            match lookup {
+                Some((fleet, lookup)) => {
+                    let fleet = Arc::clone(fleet);
+                    let accept = FleetAccept::of_recorded(start, lookup, config, fleet);
+                    Step::Fleet(Box::new(accept))
+                }
+                None => Step::Rustls(unrecorded(start).into_stream(config)),
+            }
+        })
+    }
+
+    fn handshake<IO>(&self, first_step: impl FnOnce(&Opened) -> Step<IO>) -> Accept<IO> {
+        let opened = server_connection::open(&self.sessions, &self.config.current());
         let accept = SessionAccept {
-            accept: accept(config),
-            sessions,
+            step: first_step(&opened),
+            sessions: opened.handshake,
         };
-        let handshake = self.terms.handshake(Role::Server, accept, observer);
+        let handshake = (self.terms).handshake(Role::Server, accept, opened.observer);
         Accept { handshake }
     }
 
@@ -273,21 +328,48 @@ impl fmt::Debug for GracefulAcceptor {
 }
 
 handshake_future! {
-    /// Future of [`GracefulAcceptor::accept`] and [`GracefulAcceptor::finish_accept`].
+    /// Future of [`GracefulAcceptor::accept`] and its variants.
     Accept: SessionAccept<IO> => TlsStream<IO>
 }
 
 /// The handshake of tokio-rustls, whose sessions are told how it ends before anyone has the stream.
 struct SessionAccept<IO> {
-    accept: tokio_rustls::Accept<IO>,
+    step: Step<IO>,
     sessions: SessionHandshake,
+}
+
+#[cfg_attr(
+    feature = "fleet",
+    allow(
+        clippy::large_enum_variant,
+        reason = "what most acceptors have is not boxed"
+    )
+)]
+enum Step<IO> {
+    /// Before rustls's handshake. Boxed, as few acceptors have it.
+    #[cfg(feature = "fleet")]
+    Fleet(Box<FleetAccept<IO>>),
+    Rustls(tokio_rustls::Accept<IO>),
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Step<IO> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<TlsStream<IO>>> {
+        match self {
+            #[cfg(feature = "fleet")]
+            Self::Fleet(accept) => {
+                *self = Self::Rustls(ready!(Pin::new(accept).poll(cx))?);
+                self.poll(cx)
+            }
+            Self::Rustls(accept) => Pin::new(accept).poll(cx),
+        }
+    }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Future for SessionAccept<IO> {
     type Output = io::Result<TlsStream<IO>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let result = ready!(Pin::new(&mut self.accept).poll(cx));
+        let result = ready!(self.step.poll(cx));
         Poll::Ready(match result {
             Ok(stream) => match self.sessions.finish(stream.get_ref().1) {
                 Ok(()) => Ok(stream),

@@ -23,6 +23,9 @@ pub(super) struct Configuration {
     own: Arc<[u8]>,
     /// A client without a certificate has finished a full handshake.
     admits_anonymous: AtomicBool,
+    /// A client that offered TLS 1.3 was answered with TLS 1.2.
+    #[cfg(feature = "fleet")]
+    refuses_tls13: AtomicBool,
 }
 
 impl Configuration {
@@ -44,6 +47,8 @@ impl Configuration {
         Self {
             own: suffix(&id.concat(), Kind::Own),
             admits_anonymous: AtomicBool::new(false),
+            #[cfg(feature = "fleet")]
+            refuses_tls13: AtomicBool::new(false),
         }
     }
 
@@ -59,6 +64,18 @@ impl Configuration {
 
     pub(super) fn admits_anonymous(&self) -> bool {
         self.admits_anonymous.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(feature = "fleet")]
+impl Configuration {
+    pub(super) fn refuse_tls13(&self) {
+        self.refuses_tls13.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns `true` unless the configuration is known not to speak TLS 1.3.
+    pub(super) fn speaks_tls13(&self) -> bool {
+        !self.refuses_tls13.load(Ordering::Relaxed)
     }
 }
 

@@ -10,39 +10,68 @@ use rustls::{
     server::StoresServerSessions,
 };
 
+#[cfg(feature = "fleet")]
+use super::fleet::{FleetSessions, connection::FleetConnection};
 use super::{
-    Retention, ServerSessions, catch_store_panic,
+    Retention, ServerSessions,
+    connection_store::ConnectionStore,
     context::{Configuration, Context},
     ticketer::ContextTicketer,
 };
 use crate::event::{Event, Observer, SessionOutcome};
+
+/// Where the sessions of an acceptor are.
+#[derive(Clone, Debug)]
+pub(crate) enum Sessions {
+    OfConfig,
+    Store(ServerSessions),
+    #[cfg(feature = "fleet")]
+    Fleet(FleetSessions),
+}
 
 /// The configuration for one connection, and what its handshake and its end are reported to.
 pub(crate) struct Opened {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) handshake: SessionHandshake,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// Looks up what the client offers, before the handshake.
+    #[cfg(feature = "fleet")]
+    pub(crate) fleet: Option<Arc<FleetConnection>>,
 }
 
-/// Opens a connection with `config`, whose own store is used if no sessions are given.
-pub(crate) fn open(sessions: Option<&ServerSessions>, config: &Arc<ServerConfig>) -> Opened {
+/// Opens a connection with `config`.
+pub(crate) fn open(sessions: &Sessions, config: &Arc<ServerConfig>) -> Opened {
     let configuration = Configuration::of(config);
-    let (store, retention, suffix) = match sessions {
-        Some(sessions) => {
-            let named = sessions.context.clone();
-            let suffix = named.unwrap_or_else(|| configuration.own_context());
-            (&sessions.store, sessions.retention, suffix)
-        }
+    let (retention, suffix) = match sessions {
         // Two configurations share a store only if one is a clone of the other, with the same
         // verifier, or if the user has assigned it: the keys stay those of rustls.
-        None => (&config.session_storage, Retention::Always, Arc::default()),
+        Sessions::OfConfig => (Retention::Always, Arc::default()),
+        Sessions::Store(sessions) => {
+            let named = sessions.context.clone();
+            let suffix = named.unwrap_or_else(|| configuration.own_context());
+            (sessions.retention, suffix)
+        }
+        #[cfg(feature = "fleet")]
+        Sessions::Fleet(fleet) => (fleet.retention, Arc::clone(&fleet.context)),
     };
     let context = Context {
         suffix,
         configuration,
     };
+    #[cfg(feature = "fleet")]
+    let mut opened_fleet = None;
+    let store = match sessions {
+        Sessions::OfConfig => ConnectionStore::Rustls(Arc::clone(&config.session_storage)),
+        Sessions::Store(sessions) => ConnectionStore::Rustls(Arc::clone(&sessions.store)),
+        #[cfg(feature = "fleet")]
+        Sessions::Fleet(fleet) => {
+            let connection = Arc::new(fleet.open(context.clone(), config));
+            opened_fleet = Some(Arc::clone(&connection));
+            ConnectionStore::Fleet(connection)
+        }
+    };
     let connection = Arc::new(Connection {
-        store: Arc::clone(store),
+        store,
         context: context.clone(),
         retention,
         takes_early_data: config.max_early_data_size > 0,
@@ -54,10 +83,13 @@ pub(crate) fn open(sessions: Option<&ServerSessions>, config: &Arc<ServerConfig>
         inner: Arc::clone(&config.ticketer),
         context,
     });
+    let observed = !matches!(sessions, Sessions::OfConfig);
     Opened {
         config: Arc::new(own),
-        observer: sessions.map(|_| -> Arc<dyn Observer> { Arc::<Connection>::clone(&connection) }),
+        observer: observed.then(|| -> Arc<dyn Observer> { Arc::<Connection>::clone(&connection) }),
         handshake: SessionHandshake(Some(connection)),
+        #[cfg(feature = "fleet")]
+        fleet: opened_fleet,
     }
 }
 
@@ -80,6 +112,7 @@ impl SessionHandshake {
             Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest)
         );
         connection.handshake_finished(full);
+        (connection.store).handshake_finished(tls.protocol_version());
         let configuration = &connection.context.configuration;
         match (tls.peer_certificates(), full) {
             (Some(_), _) => Ok(()),
@@ -110,7 +143,7 @@ impl Drop for SessionHandshake {
 
 /// The store as one connection sees it.
 struct Connection {
-    store: Arc<dyn StoresServerSessions>,
+    store: ConnectionStore,
     context: Context,
     retention: Retention,
     takes_early_data: bool,
@@ -153,11 +186,12 @@ impl Connection {
             unproven.pop();
         }
         self.put_back(unproven);
+        self.store.handshake_failed();
     }
 
     fn put_back(&self, sessions: Vec<(Vec<u8>, Vec<u8>)>) {
         for (key, session) in sessions {
-            catch_store_panic(|| self.store.put(key, session));
+            self.store.put_back(key, session);
         }
     }
 
@@ -168,12 +202,11 @@ impl Connection {
 
     fn end(&self, end: SessionOutcome) {
         if self.retention.keeps(end) {
+            self.store.keep();
             return;
         }
         let used = mem::take(&mut self.keys().used);
-        for key in used {
-            catch_store_panic(|| self.store.take(&key));
-        }
+        self.store.evict(used);
     }
 }
 
@@ -196,7 +229,7 @@ impl Observer for Connection {
 impl StoresServerSessions for Connection {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
         let key = self.context.bind(&key);
-        let stored = catch_store_panic(|| self.store.put(key.clone(), value));
+        let stored = self.store.put(key.clone(), value);
         if stored {
             self.keys().used.push(key);
         }
@@ -205,7 +238,7 @@ impl StoresServerSessions for Connection {
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         let key = self.context.bind(key);
-        let session = catch_store_panic(|| self.store.get(&key))?;
+        let session = self.store.get(&key)?;
         let resumable = self.context.may_resume(&session);
         resumable.then(|| {
             self.keys().offered.push(key);
@@ -217,12 +250,12 @@ impl StoresServerSessions for Connection {
     /// connection can use it at the same time.
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
         let key = self.context.bind(key);
-        let session = catch_store_panic(|| self.store.take(&key))?;
+        let session = self.store.take(&key)?;
         self.keys().taken.push((key, session.clone()));
         self.context.may_resume(&session).then_some(session)
     }
 
     fn can_cache(&self) -> bool {
-        catch_store_panic(|| self.store.can_cache())
+        self.store.can_cache()
     }
 }

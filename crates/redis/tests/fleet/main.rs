@@ -1,0 +1,15 @@
+//! Two servers and a real Redis.
+
+#[path = "../redis_server/mod.rs"]
+mod redis_server;
+#[path = "../../../../tests/sessions/site.rs"]
+#[allow(dead_code, reason = "the sessions of one server need more of it")]
+mod site;
+#[path = "../../../../tests/support/mod.rs"]
+mod support;
+
+mod clients;
+mod outages;
+mod resuming;
+mod servers;
+mod slow_link;

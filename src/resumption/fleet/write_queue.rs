@@ -1,0 +1,215 @@
+//! The writes that nobody waits for: a bounded queue, and one task while there is something in it.
+
+use std::{
+    collections::VecDeque,
+    fmt, mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::Notify,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    call,
+    circuit::Circuit,
+    observe,
+    stats::{Counters, WriteResult},
+    store::{FleetStore, Write},
+};
+
+/// How long the store may take for one batch.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// When to look again whether a removal can be sent, unless the circuit says when.
+const RETRY: Duration = Duration::from_secs(1);
+const MAX_BATCH: usize = 128;
+
+pub(super) struct WriteQueue {
+    store: Arc<dyn FleetStore>,
+    counters: Arc<Counters>,
+    circuit: Arc<Circuit>,
+    state: Mutex<State>,
+    idle: Notify,
+}
+
+struct State {
+    writes: VecDeque<Write>,
+    /// Sessions are dropped when this many writes wait, and removals when twice as many do: one
+    /// that is lost leaves the session of a failed connection in the store.
+    capacity: usize,
+    has_worker: bool,
+    /// The runtime of a handshake. A connection may be dropped outside of any.
+    runtime: Option<Handle>,
+}
+
+impl WriteQueue {
+    pub(super) fn new(store: Arc<dyn FleetStore>, counters: Arc<Counters>) -> Self {
+        Self {
+            store,
+            counters,
+            circuit: Arc::new(Circuit::new(observe::writes_changed)),
+            state: Mutex::new(State {
+                writes: VecDeque::new(),
+                capacity: 1024,
+                has_worker: false,
+                runtime: None,
+            }),
+            idle: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_capacity(&self, capacity: usize) {
+        self.state().capacity = capacity;
+    }
+
+    pub(super) fn set_runtime(&self, runtime: &Handle) {
+        let mut state = self.state();
+        if (state.runtime.as_ref()).is_none_or(|known| known.id() != runtime.id()) {
+            state.runtime = Some(runtime.clone());
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.state().writes.len()
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.circuit.is_open()
+    }
+
+    /// Queues writes, in this order.
+    pub(super) fn push(self: &Arc<Self>, writes: Vec<Write>) {
+        let pausing = self.circuit.is_pausing();
+        let mut dropped = 0;
+        let mut state = self.state();
+        for write in writes {
+            let has_room = match write {
+                Write::Put { .. } => !pausing && state.writes.len() < state.capacity,
+                Write::Remove { .. } => state.writes.len() < state.capacity.saturating_mul(2),
+            };
+            match has_room {
+                true => state.writes.push_back(write),
+                false => dropped += 1,
+            }
+        }
+        let starts = !state.has_worker && !state.writes.is_empty();
+        if starts {
+            match Handle::try_current().ok().or_else(|| state.runtime.clone()) {
+                Some(runtime) => {
+                    state.has_worker = true;
+                    let worker = Worker {
+                        queue: Arc::clone(self),
+                        is_worker: true,
+                    };
+                    drop(state);
+                    runtime.spawn(worker.run());
+                }
+                None => {
+                    dropped += mem::take(&mut state.writes).len();
+                    drop(state);
+                }
+            }
+        } else {
+            drop(state);
+        }
+        self.counters.write(WriteResult::Dropped, dropped);
+    }
+
+    /// Waits until nothing is queued or being sent.
+    pub(super) async fn flush(&self) {
+        loop {
+            let mut idle = std::pin::pin!(self.idle.notified());
+            idle.as_mut().enable();
+            if !self.state().has_worker {
+                return;
+            }
+            idle.await;
+        }
+    }
+}
+
+impl fmt::Debug for WriteQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteQueue").finish_non_exhaustive()
+    }
+}
+
+/// The task that sends. Dropped with its runtime, it leaves the rest to the next one.
+struct Worker {
+    queue: Arc<WriteQueue>,
+    /// Until it has found the queue empty. Then another one may be the worker.
+    is_worker: bool,
+}
+
+impl Worker {
+    async fn run(mut self) {
+        while let Some(batch) = self.next_batch() {
+            if let Some(retry) = self.send(batch).await {
+                sleep_until(retry).await;
+            }
+        }
+    }
+
+    /// Returns the next writes. If there are none, the task is no longer the worker.
+    fn next_batch(&mut self) -> Option<Vec<Write>> {
+        let mut state = self.queue.state();
+        let n = state.writes.len().min(MAX_BATCH);
+        let batch: Vec<_> = state.writes.drain(..n).collect();
+        if batch.is_empty() {
+            state.has_worker = false;
+            self.is_worker = false;
+            return None;
+        }
+        Some(batch)
+    }
+
+    /// Sends a batch. Returns when to continue, if there is a removal to send again.
+    async fn send(&self, batch: Vec<Write>) -> Option<Instant> {
+        let queue = &self.queue;
+        let permit = match queue.circuit.admit() {
+            Ok(permit) => permit,
+            Err(until) => {
+                let again = self.give_up(batch, WriteResult::Dropped);
+                return again.then(|| until.unwrap_or_else(|| Instant::now() + RETRY));
+            }
+        };
+        queue.counters.batch();
+        let answer = call::bounded(TIMEOUT, || queue.store.write(&batch)).await;
+        permit.settle(answer.is_ok());
+        match answer {
+            Ok(()) => queue.counters.write(WriteResult::Written, batch.len()),
+            Err(_) => {
+                self.give_up(batch, WriteResult::Failed);
+            }
+        }
+        None
+    }
+
+    /// Counts the sessions as lost, and queues the removals again. Returns `true` if there are any.
+    fn give_up(&self, batch: Vec<Write>, result: WriteResult) -> bool {
+        let (removals, sessions): (Vec<_>, Vec<_>) =
+            (batch.into_iter()).partition(|write| matches!(write, Write::Remove { .. }));
+        self.queue.counters.write(result, sessions.len());
+        let mut state = self.queue.state();
+        for removal in removals.into_iter().rev() {
+            state.writes.push_front(removal);
+        }
+        !state.writes.is_empty()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if self.is_worker {
+            self.queue.state().has_worker = false;
+        }
+        self.queue.idle.notify_waiters();
+    }
+}
