@@ -4,8 +4,7 @@
 //!
 //! A client that only uploads never reads, so the session tickets that a TLS 1.3 server sends after
 //! the handshake lie in its socket when it is dropped. The kernel answers unread bytes with a reset
-//! instead of a FIN, and a reset throws away what is still on its way. The client is told nothing
-//! of it.
+//! instead of a FIN, and drops what is still in the send buffer. The client gets no error.
 
 mod support;
 
@@ -23,25 +22,25 @@ use tokio_tls_shutdown::{ShutdownExt, is_missing_close_notify};
 
 // How to close. ---------------------------------------------------------------------------------
 
-/// Naive: dropping sends no close_notify, and loses what waits in buffers.
+/// Naive: dropping sends no `close_notify`, and loses what is still buffered.
 async fn upload_and_drop(mut tls: client::TlsStream<TcpStream>, file: &[u8]) -> io::Result<()> {
     tls.write_all(file).await
 }
 
-/// Naive: close_notify and FIN are sent, and nobody waits for the server to have read.
+/// Naive: sends `close_notify` and FIN, and does not wait for the server.
 async fn upload_and_shutdown(mut tls: client::TlsStream<TcpStream>, file: &[u8]) -> io::Result<()> {
     tls.write_all(file).await?;
     tls.shutdown().await
 }
 
-/// Graceful: when the server's close_notify is here, it has read all of ours.
+/// Graceful: a server that answers our `close_notify` has received the whole upload.
 async fn upload_and_close(mut tls: client::TlsStream<TcpStream>, file: &[u8]) -> io::Result<()> {
     tls.write_all(file).await?;
     tls.shutdown_bidirectional().await?.require_clean()?;
     Ok(())
 }
 
-/// The server's side of it, the same for all: read to the client's close_notify, and answer it.
+/// The server, the same for all three: reads to the client's `close_notify`, and answers it.
 async fn receive(mut tls: server::TlsStream<TcpStream>) -> (usize, io::Result<()>) {
     let mut received = 0;
     let mut chunk = vec![0; 16 * 1024];

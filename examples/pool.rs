@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A connection that the server has closed while it was idle still takes a request: the write
-//! returns `Ok`, and the request is lost. `poll_peer_closed`, polled once, tells beforehand. The
+//! returns `Ok`, and the request is lost. `poll_peer_closed`, polled once, shows it beforehand. The
 //! server of this example closes each connection after its second request, or when it was idle for
 //! half a second.
 

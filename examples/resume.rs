@@ -1,5 +1,5 @@
-//! Ten connections of a client that only writes: which of them resume the session of the one
-//! before?
+//! Ten connections of a client that only writes, and which of them resume the session of the
+//! previous one.
 //!
 //! `cargo run --release --features session-cache --example resume`
 

@@ -3,8 +3,8 @@
 //! `cargo run --example starttls_roundtrip`
 //!
 //! A line protocol in the way of SMTP, FTP and LDAP: `STARTTLS` turns TLS on, a bidirectional close
-//! turns it off. The server speaks at once behind its close_notify, so that the first line in the
-//! clear mostly comes glued to it: a stream that reads past close_notify would lose it.
+//! turns it off. The server sends a line right after its `close_notify`, so both often arrive in one
+//! segment: a stream that reads past `close_notify` would lose the line.
 
 mod support;
 

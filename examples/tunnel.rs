@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The client sends its request and a FIN. `copy_bidirectional` turns that into `shutdown()` on the
-//! TLS stream, whose policy `Notify` sends close_notify and FIN and reads on; at the exit it turns
+//! TLS stream, whose policy `Notify` sends `close_notify` and FIN and continues to read; at the exit it turns
 //! into a FIN for the backend. The backend answers only then: nothing of the answer may get lost.
 
 mod support;

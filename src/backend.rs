@@ -35,7 +35,7 @@ mod s2n;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Alert {
-    /// Nobody has asked for it.
+    /// It was not asked for.
     #[default]
     Unqueued,
     /// Asked for. The library has not been told, because the handshake or what is queued before it

@@ -1,6 +1,6 @@
 //! The close itself: what has to be sent, received and waited for, and for how long.
 //!
-//! `machine` decides and knows no I/O, `exchange` is what it knows of the connection; `progress`
+//! `machine` decides without any I/O, `exchange` is what it knows of the connection; `progress`
 //! asks it and has a [`Backend`](crate::backend) do it; `deadline` is a clock that starts when
 //! something blocks. Nothing here knows a TLS library, the stream that remembers, a tracker or a
 //! session: a close returns what has happened, and who wants to record that does.

@@ -1,4 +1,4 @@
-//! What happens to a connection, for those that are told of it: its sessions and its tracker.
+//! What happens to a connection, as its sessions and its tracker learn of it.
 
 use std::fmt;
 

@@ -4,7 +4,7 @@
 //! shutdown of HTTP itself stay with the crates that do them well; [`CloseTracker`] counts the streams
 //! below all of them.
 //!
-//! | crate | feature | what there is |
+//! | crate | feature | what it adds |
 //! |---|---|---|
 //! | tls-listener, and `axum::serve` through it | `tls-listener` | [`GracefulAcceptor`] is an `AsyncTls` |
 //! | axum-server | `axum-server` | `axum_server::Acceptor` |

@@ -9,8 +9,8 @@
 //!
 //! - [`close_notify()`](ShutdownExt::close_notify) sends our `close_notify` alert and flushes it; the
 //!   read half stays open.
-//! - [`shutdown_bidirectional()`](ShutdownExt::shutdown_bidirectional) sends ours and waits for the
-//!   peer's.
+//! - [`shutdown_bidirectional()`](ShutdownExt::shutdown_bidirectional) sends our
+//!   `close_notify` and waits for the peer's.
 //! - [`peer_closed()`](ShutdownExt::peer_closed) waits until the peer has closed, and sends nothing.
 //!
 //! ```
@@ -47,6 +47,13 @@
 //! | serve with hyper, axum or tonic, or be a client with hyper-util | [`integrations`] |
 //! | send `close_notify` on drop (best effort; can hide truncation) | [`CloseOnDrop`] |
 //! | tell a missing `close_notify` from other errors | [`is_missing_close_notify`] |
+//!
+//! # Guide
+//!
+//! The [guide](_guide) has [how TLS connections end](_guide::endings), with diagrams; [how to read a
+//! `CloseReport`](_guide::close_reports); [recipes](_guide::recipes) for an HTTP server, an upload
+//! client, a pool, FTP `CCC`, STARTTLS, a proxy, WebSockets and syslog; and how to
+//! [migrate](_guide::migration) from `shutdown()`.
 //!
 //! # How it maps to SSL_shutdown(3)
 //!
@@ -124,6 +131,8 @@
 #[cfg(feature = "rustls")]
 pub use tokio_rustls;
 
+#[cfg(any(doc, doctest))]
+pub mod _guide;
 mod backend;
 mod close;
 mod closed;

@@ -101,7 +101,7 @@ impl fmt::Display for PeerClose {
     }
 }
 
-/// What [`peer_closed`](crate::ShutdownExt::peer_closed) has found.
+/// Result of [`peer_closed`](crate::ShutdownExt::peer_closed): why it has stopped waiting.
 ///
 /// ```
 /// use tokio_tls_shutdown::{PeerStatus, ShutdownError, ShutdownExt};
@@ -116,7 +116,7 @@ impl fmt::Display for PeerClose {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PeerStatus {
-    /// Application data can be read. The peer may have closed behind it.
+    /// Application data can be read. The peer may have closed after sending it.
     Readable,
     /// The peer has closed its side, and everything that it sent before was read.
     Closed(PeerClose),

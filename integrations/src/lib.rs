@@ -4,3 +4,4 @@
 #![doc = include_str!("../../src/doc/axum_serve.md")]
 #![doc = include_str!("../../src/doc/axum_server.md")]
 #![doc = include_str!("../../src/doc/tonic.md")]
+#![doc = include_str!("../../src/doc/websocket.md")]

@@ -49,13 +49,13 @@ impl CloseState {
     };
 }
 
-/// What the fast path of a poll has come to.
+/// Result of the fast path of a poll.
 enum FirstSteps {
     /// The goal is reached.
     Reached,
     /// Only the peer is waited for.
     Waiting,
-    /// The machine has to decide how it goes on.
+    /// The machine has to decide what comes next.
     Unclear,
 }
 

@@ -18,11 +18,11 @@ use crate::{
     stream::GracefulStream,
 };
 
-/// Shakes hands for a [`Server`](::axum_server::Server) of axum-server, on top of another
-/// acceptor.
+/// Performs the TLS handshakes of a [`Server`](::axum_server::Server) of axum-server, on top of
+/// another acceptor.
 ///
 /// The streams linger when they are closed, unless [another
-/// policy](GracefulAcceptor::with_policy) is set. On TCP, let it stand on a
+/// policy](GracefulAcceptor::with_policy) is set. On TCP, put it on top of a
 /// [`NoDelayAcceptor`](::axum_server::accept::NoDelayAcceptor).
 ///
 /// # Errors
@@ -39,7 +39,7 @@ pub struct Acceptor<A = DefaultAcceptor> {
 }
 
 impl Acceptor {
-    /// Makes an acceptor that stands on none.
+    /// Creates a new acceptor on top of axum-server's [`DefaultAcceptor`].
     #[must_use]
     pub fn new(tls: GracefulAcceptor) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Acceptor {
 }
 
 impl<A> Acceptor<A> {
-    /// Puts the acceptor `below` under TLS, in place of the one that is there.
+    /// Replaces the acceptor below TLS.
     #[must_use]
     pub fn over<B>(self, below: B) -> Acceptor<B> {
         Acceptor {

@@ -10,7 +10,8 @@ use crate::{
     stream::GracefulStream,
 };
 
-/// Shakes hands in a [`TlsListener`](::tls_listener::TlsListener), which `axum::serve` takes.
+/// Performs the TLS handshakes of a [`TlsListener`](::tls_listener::TlsListener), which
+/// `axum::serve` takes.
 ///
 /// The streams linger when they are closed, unless [another
 /// policy](GracefulAcceptor::with_policy) is set. The listener has a handshake timeout of its own;

@@ -5,11 +5,11 @@ use tokio_rustls::server::TlsStream;
 
 use crate::stream::GracefulStream;
 
-/// Tells tonic's services who the client is: what tonic's own TLS tells them.
+/// Gives tonic's services the same information about the client as tonic's own TLS.
 ///
 /// `Request::remote_addr` and `Request::peer_certs` work as they do there. For that, the feature
-/// `tonic` turns on `tls-native-roots` of tonic, the one TLS feature of its that brings neither
-/// certificates nor a crypto provider. It lets tokio-rustls speak TLS 1.2 too; the
+/// `tonic` turns on `tls-native-roots` of tonic, the only TLS feature of tonic that enables neither
+/// root certificates nor a crypto provider. It also enables TLS 1.2 in tokio-rustls; the
 /// [`ServerConfig`](rustls::ServerConfig) says whether it does.
 ///
 /// Put `h2` in its [`alpn_protocols`](rustls::ServerConfig::alpn_protocols). tonic drops a

@@ -176,7 +176,7 @@ impl Connection {
         self.put_back(unproven);
     }
 
-    /// Nobody has proven to know a secret, so each session goes back to where it was.
+    /// The peer has not proven that it knows a secret, so each session goes back to where it was.
     fn handshake_failed(&self, error: Option<&Error>) {
         let mut unproven = mem::take(&mut self.keys().taken);
         let refused = error == Some(&PeerMisbehaved::IncorrectBinder.into());

@@ -1,4 +1,4 @@
-//! The stream inside a `GracefulStream`, which can be taken out although that has a destructor.
+//! The stream that a `GracefulStream` wraps. It can be taken out, although that has a destructor.
 
 use std::ops::{Deref, DerefMut};
 

@@ -122,7 +122,7 @@ impl CloseTracker {
         self.len() == 0
     }
 
-    /// Returns how the connections ended that are no longer open.
+    /// Returns how the connections ended, of those that are no longer open.
     #[must_use]
     pub fn stats(&self) -> CloseStats {
         self.registry.snapshot().stats
@@ -195,7 +195,7 @@ impl CloseTracker {
 
     /// Returns a future that is ready as soon as a drain has begun.
     ///
-    /// For tasks that can say goodbye in their own protocol: a WebSocket sends its Close frame, a
+    /// For tasks whose own protocol can announce the end: a WebSocket sends its Close frame, a
     /// stream of events its last one, an HTTP/2 server GOAWAY. Ready at once if a drain has already
     /// begun, also in tasks that start after it. The future owns what it needs, so it can be moved
     /// into a task, and its clones are independent.
@@ -206,7 +206,7 @@ impl CloseTracker {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. A future that was dropped has missed nothing that another one would not see.
+    /// Cancel safe: a new future sees everything that a dropped one would have seen.
     ///
     /// # Examples
     ///

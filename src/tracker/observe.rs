@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{event::Role, tracker::stats::CloseOutcome};
 
-/// Whether anybody can listen.
+/// Whether a listener is possible: `tracing` or `metrics` is on.
 pub(crate) const WANTED: bool = cfg!(any(feature = "tracing", feature = "metrics"));
 
 /// The target of the event: a filter stays valid when files move.

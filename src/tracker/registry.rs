@@ -8,7 +8,7 @@
 //! 2. `open` is raised before an entry is added and lowered after it was removed: it is never below
 //!    the number of entries. When it is zero, every connection that was registered is counted and
 //!    its report was made.
-//! 3. `draining` and `aborted` are set once and never reset, each before anybody is woken for it:
+//! 3. `draining` and `aborted` are set once and never reset, each before a task is woken for it:
 //!    `draining` after the counts of that drain were taken, `aborted` with all shards locked, so
 //!    that who ends because of it is in the numbers of that drain.
 //! 4. Wakers and the user's callback are called, cloned and dropped with no lock held: they may run
@@ -108,7 +108,7 @@ impl Registry {
         self.draining.load(Ordering::SeqCst)
     }
 
-    /// Begins a drain, and returns what was before anybody knew of it.
+    /// Begins a drain, and returns the counts from before it was announced.
     pub(super) fn begin_drain(&self) -> Snapshot {
         let before = self.snapshot();
         self.draining.store(true, Ordering::SeqCst);

@@ -62,7 +62,7 @@ impl CloseReport {
 
     /// Returns the text of the first error of the connection, if there was one.
     ///
-    /// For people: it is no promise.
+    /// For people to read: the wording may change.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
@@ -74,8 +74,8 @@ impl CloseReport {
         self.resumed
     }
 
-    /// Returns `true` if the peer's `close_notify` was received before ours was sent, or without
-    /// ours being sent at all.
+    /// Returns `true` if the peer's `close_notify` was received before our `close_notify` was sent,
+    /// or if ours was not sent at all.
     ///
     /// What we sent last may then not have been read, although the close is clean: TLS acknowledges
     /// no data.

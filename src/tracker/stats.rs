@@ -28,7 +28,7 @@ macro_rules! outcomes {
             #[cfg(all(test, not(shuttle)))]
             pub(crate) const ALL: &'static [Self] = &[$(Self::$Outcome),*];
 
-            /// Returns the name of the outcome, as tracing events and metrics have it.
+            /// Returns the name of the outcome, as it appears in tracing events and metrics.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {

@@ -139,9 +139,12 @@ fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     all.map(ToString::to_string).collect()
 }
 
+/// How a shutdown is made to fail.
+type Failing = fn(&Rig);
+
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_that_has_failed_says_why_each_time() {
-    let ways: [(&str, fn(&Rig)); 5] = [
+    let ways: [(&str, Failing); 5] = [
         ("the transport does not close", |rig| {
             rig.wire.on_shutdown(Step::Fail(ErrorKind::OutOfMemory));
         }),

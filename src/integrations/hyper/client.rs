@@ -72,7 +72,7 @@ pub struct HttpsConnector<H = HttpConnector> {
 }
 
 impl HttpsConnector {
-    /// Makes a connector on top of an [`HttpConnector`] with `TCP_NODELAY`.
+    /// Creates a new connector on top of an [`HttpConnector`] with `TCP_NODELAY`.
     #[must_use]
     pub fn new(tls: GracefulConnector) -> Self {
         let mut below = HttpConnector::new();
@@ -89,8 +89,7 @@ impl HttpsConnector {
 }
 
 impl<H> HttpsConnector<H> {
-    /// Puts the connector `below` under TLS, in place of the one that is there. It is called with
-    /// the `https` URI.
+    /// Replaces the connector below TLS. It is called with the `https` URI.
     #[must_use]
     pub fn over<B>(self, below: B) -> HttpsConnector<B> {
         HttpsConnector {
@@ -140,7 +139,7 @@ fn server_name(uri: &Uri) -> io::Result<ServerName<'static>> {
     ServerName::try_from(host.to_owned()).map_err(|e| invalid(e.into()))
 }
 
-/// Tells hyper-util's pool what the transport tells, and whether the server has chosen HTTP/2.
+/// Gives hyper-util's pool what the transport reports, and whether the server has chosen HTTP/2.
 impl<IO: Connection> Connection for GracefulStream<TlsStream<IO>> {
     fn connected(&self) -> Connected {
         let (io, tls) = self.get_ref().get_ref();
