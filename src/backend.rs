@@ -77,7 +77,7 @@ pub(crate) struct AlertState {
     /// Receiving has to finish a handshake, and its last message is not flushed.
     pub(crate) handshaking: bool,
     pub(crate) transport: TransportEnd,
-    /// Whoever reads application data asks the backend, which may therefore keep some.
+    /// All reads of application data ask the backend, which may therefore keep some.
     pub(crate) keeps: bool,
 }
 

@@ -43,7 +43,7 @@ pub trait GatedStream: AsyncRead + AsyncWrite + Unpin {
     /// Without [`PEEKS`](Self::PEEKS) it looks only at what was received before.
     fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>>;
 
-    /// Returns `true` if the library goes on reading after our `close_notify`.
+    /// Returns `true` if the library still reads after our `close_notify`.
     fn reads_after_close(&self) -> bool {
         true
     }

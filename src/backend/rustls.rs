@@ -212,7 +212,10 @@ impl<S: RustlsStream> Backend for S {
             Some(ProtocolVersion::TLSv1_2) => {
                 on!(connection, tls => send::poll_write_tls12(tls, io, cx, bufs, state))
             }
-            _ => Pin::new(self).poll_write_vectored(cx, bufs),
+            _ => match bufs {
+                [buf] => Pin::new(self).poll_write(cx, buf),
+                bufs => Pin::new(self).poll_write_vectored(cx, bufs),
+            },
         }
     }
 

@@ -72,7 +72,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> FleetAccept<IO> {
         }
     }
 
-    /// Gives the bytes to rustls. Returns its handshake, or goes on to send its alert.
+    /// Gives the bytes to rustls. Returns its handshake, or continues to send its alert.
     fn begin(&mut self, begun: Begun<IO>) -> io::Result<Option<tokio_rustls::Accept<IO>>> {
         let config = Arc::clone(&self.config);
         let (io, wire) = match begun {

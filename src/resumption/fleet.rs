@@ -6,12 +6,12 @@
 //!
 //! 1. It reads the ClientHello as it passes to rustls. If that offers a session, the server looks it
 //!    up: **one round trip, and none if it offers none.** After 50 ms, unless
-//!    [set](FleetSessions::with_timeout), the handshake goes on without it and is a full one.
+//!    [set](FleetSessions::with_timeout), the handshake continues without it and is a full one.
 //! 2. A TLS 1.3 ticket is taken, in one step, out of the database: it is used once in the whole
 //!    fleet, and so is early data that comes with it. A ticket that was not resumed is put back.
 //! 3. What the connection has created is written **after it has ended**, as its
 //!    [`Retention`] says: by default after a clean close, in one write that
-//!    nobody waits for. If the connection is dropped or fails, nothing is written, and the TLS 1.2
+//!    no task waits for. If the connection is dropped or fails, nothing is written, and the TLS 1.2
 //!    session that it resumed is removed. A process that dies writes nothing more.
 //!
 //! ```

@@ -80,7 +80,7 @@ pub struct Gate<IO> {
     end: Option<Received>,
     /// Why the transport could not be read, where that is not its end.
     read_error: Option<io::Error>,
-    /// Why the transport could not be written, where nobody was told.
+    /// Why the transport could not be written, where no caller was told.
     write_error: Option<io::Error>,
     role: Option<Role>,
     /// Of the last read that had to wait.
@@ -259,7 +259,7 @@ impl<IO: AsyncWrite + Unpin> Gate<IO> {
         Poll::Ready(Ok(()))
     }
 
-    /// Goes on writing while TLS only reads: the peer may wait for the rest of our handshake, or of
+    /// Continues to write while TLS only reads: the peer may wait for the rest of our handshake, or of
     /// data whose write has returned.
     fn write_while_reading(&mut self, cx: &mut Context<'_>) {
         let before = self.queued();
@@ -373,7 +373,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Gate<IO> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         match this.writes {
-            // Whoever closes flushes, and needs to know whether that has failed.
+            // A caller that closes flushes, and needs to know whether that has failed.
             Writes::Queued => Poll::Ready(Ok(())),
             Writes::Through | Writes::Discarded => this.poll_send(cx),
         }

@@ -139,11 +139,11 @@ fn take<Data>(
                 bytes
             }
         };
-        if bytes == 0 {
-            return Some(Received::Data(taken));
-        }
         reader.consume(bytes);
         taken += bytes;
+        if matches!(plaintext, Plaintext::Read(buf) if buf.remaining() == 0) {
+            return Some(Received::Data(taken));
+        }
     }
 }
 

@@ -36,7 +36,7 @@ impl Choices {
         choice
     }
 
-    /// Goes on to the next sequence. Returns `false` behind the last.
+    /// Moves to the next sequence. Returns `false` behind the last.
     fn advance(&mut self) -> bool {
         self.next = 0;
         while let Some((choice, of)) = self.taken.pop() {

@@ -38,7 +38,7 @@ pub struct FleetStats {
     /// Sessions and removals that were dropped without an attempt: the queue was full, the circuit
     /// was open, there was no runtime, or the session was longer than 16 KiB.
     pub writes_dropped: u64,
-    /// Batches of writes that were sent: round trips that nobody waited for.
+    /// Batches of writes that were sent: round trips that no task waited for.
     pub batches: u64,
     /// Writes that wait in the queue now.
     pub queued: u64,

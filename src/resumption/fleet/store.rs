@@ -67,7 +67,7 @@ pub trait FleetStore: Send + Sync + 'static {
     ///
     /// Of any number of calls at the same time, on whatever machines, only one may return the
     /// value: that is what makes a TLS 1.3 ticket, and the early data with it, single-use. A
-    /// database whose deletion tells whether there was something to delete can get first and then
+    /// database whose deletion reports if there was something to delete can get first and then
     /// delete, and return the value only if that has deleted it.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The writes that nobody waits for: a bounded queue, and one task while there is something in it.
+//! The writes that no task waits for: a bounded queue, and one task while there is something in it.
 
 use std::{
     collections::VecDeque,
