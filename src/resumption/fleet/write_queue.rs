@@ -70,10 +70,9 @@ impl WriteQueue {
     }
 
     pub(super) fn set_runtime(&self, runtime: &Handle) {
-        let mut state = self.state();
-        if (state.runtime.as_ref()).is_none_or(|known| known.id() != runtime.id()) {
-            state.runtime = Some(runtime.clone());
-        }
+        let known = self.state().runtime.replace(runtime.clone());
+        // Not in the lock.
+        drop(known);
     }
 
     pub(super) fn len(&self) -> usize {
