@@ -19,6 +19,7 @@ mod table;
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use crate::{
@@ -95,11 +96,17 @@ async fn main() -> anyhow::Result<ExitCode> {
             });
         }
     }
+    // On standard error, if that is a terminal.
+    let bar = ProgressBar::new(tasks.len() as u64).with_style(ProgressStyle::with_template(
+        "{bar:30} {pos}/{len} rows, {elapsed} of about {duration}: {msg}",
+    )?);
     let playing = async {
         while let Some(played) = tasks.join_next().await {
             // A panic ends the run here.
             let (index, row) = played??;
             let result = &mut results[index].0;
+            bar.set_message(format!("{}, {}", result.peer.name, row.side));
+            bar.inc(1);
             if let Some(version) = &row.version {
                 result.version.clone_from(version);
             }
@@ -108,6 +115,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         anyhow::Ok(())
     };
     timeout(LIMIT, playing).await??;
+    bar.finish_and_clear();
 
     let results: Vec<_> = results.into_iter().map(|(result, ..)| result).collect();
     let text = table::write(&results);
