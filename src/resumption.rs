@@ -112,6 +112,7 @@ mod failed_offers;
 pub mod fleet;
 #[cfg(feature = "session-cache")]
 mod in_memory;
+mod reader;
 mod server;
 pub(crate) mod server_connection;
 mod session_value;

@@ -1,5 +1,7 @@
 //! What rustls stores for a session of a server.
 
+use super::reader::Reader;
+
 /// Returns `true` if this is a session of a client that has presented a certificate.
 ///
 /// The format is rustls's own (`ServerSessionValue`), and it may change. So the whole of it is
@@ -11,53 +13,35 @@ pub(super) fn has_client_certificate(session: &[u8]) -> bool {
 }
 
 fn parse(session: &[u8]) -> Option<bool> {
-    let mut reader = Reader(session);
-    if reader.flag()? {
+    let mut reader = Reader::new(session);
+    if flag(&mut reader)? {
         reader.vector(1)?; // server name
     }
     reader.take(2 + 2)?; // version, cipher suite
     reader.vector(1)?; // secret
-    reader.flag()?; // extended master secret
+    flag(&mut reader)?; // extended master secret
     let mut certificates = 0;
-    if reader.flag()? {
-        let mut chain = Reader(reader.vector(3)?);
-        while !chain.0.is_empty() {
+    if flag(&mut reader)? {
+        let mut chain = Reader::new(reader.vector(3)?);
+        while !chain.is_empty() {
             chain.vector(3)?;
             certificates += 1;
         }
     }
-    if reader.flag()? {
+    if flag(&mut reader)? {
         reader.vector(1)?; // ALPN protocol
     }
     reader.vector(2)?; // application data
     reader.take(8 + 4)?; // time of creation, age offset
-    reader.0.is_empty().then_some(certificates > 0)
+    reader.is_empty().then_some(certificates > 0)
 }
 
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        match self.take(1)? {
-            [0] => Some(false),
-            [1] => Some(true),
-            _ => None,
-        }
-    }
-
-    /// Takes bytes that are preceded by their length, itself so many bytes long.
-    fn vector(&mut self, len_bytes: usize) -> Option<&'a [u8]> {
-        let len = self.take(len_bytes)?;
-        let len = len
-            .iter()
-            .fold(0, |len, &byte| len << 8 | usize::from(byte));
-        self.take(len)
+/// Reads a byte that says yes or no.
+fn flag(reader: &mut Reader<'_>) -> Option<bool> {
+    match reader.take(1)? {
+        [0] => Some(false),
+        [1] => Some(true),
+        _ => None,
     }
 }
 

@@ -119,11 +119,13 @@ async fn e11_a_client_hello_of_almost_64_kib_resumes() {
     assert_eq!(resumed, [false, false, true, true]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn e11_a_handshake_with_a_hello_retry_request_resumes() {
-    let store = Arc::new(Double::new());
+/// A server of TLS 1.3 that takes key shares of this group only, and its sessions.
+fn server_with_group(
+    store: &Arc<Double>,
+    group: &'static dyn rustls::crypto::SupportedKxGroup,
+) -> Server {
     let provider = rustls::crypto::CryptoProvider {
-        kx_groups: vec![ring::kx_group::SECP384R1],
+        kx_groups: vec![group],
         ..ServerConfig::crypto_provider(&Kind::Tls13Stateful.server())
             .as_ref()
             .clone()
@@ -135,13 +137,19 @@ async fn e11_a_handshake_with_a_hello_retry_request_resumes() {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key.clone_key())
         .unwrap();
-    let sessions = sessions(&store);
+    let sessions = sessions(store);
     let acceptor = GracefulAcceptor::new(Arc::new(config)).with_fleet_sessions(sessions.clone());
+    Server { acceptor, sessions }
+}
+
+#[tokio::test(start_paused = true)]
+async fn e11_a_handshake_with_a_hello_retry_request_resumes() {
+    let store = Arc::new(Double::new());
+    let Server { acceptor, sessions } = server_with_group(&store, ring::kx_group::SECP384R1);
     let mut retried = 0;
-    for n in 0..3 {
+    for _ in 0..3 {
         // Forgets which group the server has chosen.
         let connector = client(Kind::Tls13Stateful);
-        let _ = n;
         for second in [false, true] {
             let (mut ours, mut theirs) = crate::site::meet(&connector, &acceptor).await;
             let kind = theirs.get_ref().get_ref().1.handshake_kind();
@@ -159,28 +167,8 @@ async fn e11_a_handshake_with_a_hello_retry_request_resumes() {
 #[tokio::test(start_paused = true)]
 async fn e11_a_resumption_with_a_hello_retry_request_looks_up_once() {
     let store = Arc::new(Double::new());
-    let base = ServerConfig::crypto_provider(&Kind::Tls13Stateful.server())
-        .as_ref()
-        .clone();
-    let server = |groups: Vec<&'static dyn rustls::crypto::SupportedKxGroup>| {
-        let provider = rustls::crypto::CryptoProvider {
-            kx_groups: groups,
-            ..base.clone()
-        };
-        let (certificate, key) = crate::support::pair::identity();
-        let config = ServerConfig::builder_with_provider(Arc::new(provider))
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.clone()], key.clone_key())
-            .unwrap();
-        let sessions = sessions(&store);
-        let acceptor =
-            GracefulAcceptor::new(Arc::new(config)).with_fleet_sessions(sessions.clone());
-        Server { acceptor, sessions }
-    };
-    let a = server(vec![ring::kx_group::X25519]);
-    let b = server(vec![ring::kx_group::SECP384R1]);
+    let a = server_with_group(&store, ring::kx_group::X25519);
+    let b = server_with_group(&store, ring::kx_group::SECP384R1);
     b.resumes(&client(Kind::Tls13Stateful)).await;
     let connector = client(Kind::Tls13Stateful);
     assert!(!a.resumes(&connector).await);

@@ -4,6 +4,8 @@
 //! What is found only decides what is looked up. Whether the bytes are a ClientHello is judged by
 //! rustls alone, which is given all of them, unchanged.
 
+use super::super::reader::Reader;
+
 /// As long as the longest handshake message that rustls accepts.
 const MAX_MESSAGE: usize = 0xffff;
 
@@ -116,31 +118,31 @@ impl ClientHelloReader {
 
 /// RFC 8446, section 4.1.2; RFC 5246, section 7.4.1.2.
 fn parse(body: &[u8]) -> Option<Offer> {
-    let mut reader = Reader(body);
+    let mut reader = Reader::new(body);
     reader.take(2 + 32)?; // legacy version, random
-    let session_id = reader.vector8()?.to_vec();
-    reader.vector16()?; // cipher suites
-    reader.vector8()?; // compression methods
+    let session_id = reader.vector(1)?.to_vec();
+    reader.vector(2)?; // cipher suites
+    reader.vector(1)?; // compression methods
     let mut offer = Offer {
         session_id,
         ..Offer::default()
     };
-    if reader.0.is_empty() {
+    if reader.is_empty() {
         return Some(offer);
     }
-    let mut extensions = Reader(reader.vector16()?);
-    while !extensions.0.is_empty() {
-        let kind = extensions.u16()?;
-        let mut extension = Reader(extensions.vector16()?);
+    let mut extensions = Reader::new(reader.vector(2)?);
+    while !extensions.is_empty() {
+        let kind = u16::from_be_bytes(extensions.take(2)?.try_into().ok()?);
+        let mut extension = Reader::new(extensions.vector(2)?);
         match kind {
             SUPPORTED_VERSIONS => {
-                let mut versions = extension.vector8()?.chunks_exact(2);
+                let mut versions = extension.vector(1)?.chunks_exact(2);
                 offer.tls13 = versions.any(|version| version == TLS13);
             }
             PRE_SHARED_KEY => {
-                let mut identities = Reader(extension.vector16()?);
-                while !identities.0.is_empty() {
-                    let identity = identities.vector16()?;
+                let mut identities = Reader::new(extension.vector(2)?);
+                while !identities.is_empty() {
+                    let identity = identities.vector(2)?;
                     identities.take(4)?; // obfuscated ticket age
                     offer.psk_identities.push(identity.to_vec());
                 }
@@ -149,35 +151,6 @@ fn parse(body: &[u8]) -> Option<Offer> {
         }
     }
     Some(offer)
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        let (&bytes, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(u16::from_be_bytes(bytes))
-    }
-
-    /// Takes bytes that are preceded by their length in one byte.
-    fn vector8(&mut self) -> Option<&'a [u8]> {
-        let (&len, rest) = self.0.split_first()?;
-        self.0 = rest;
-        self.take(len.into())
-    }
-
-    /// Takes bytes that are preceded by their length in two bytes.
-    fn vector16(&mut self) -> Option<&'a [u8]> {
-        let len = self.u16()?;
-        self.take(len.into())
-    }
 }
 
 #[cfg(test)]
