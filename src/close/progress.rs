@@ -216,24 +216,17 @@ impl Progress {
             return Ok(FirstSteps::Unclear);
         }
         debug_assert_eq!(self.machine.next(goal), Action::ReceiveAndDiscard);
-        match backend.poll_receive(cx, Plaintext::Discard, alert) {
-            Poll::Ready(Ok(received)) => {
-                self.machine.on_discarded(received);
-                Ok(match received {
-                    Received::CloseNotify => {
-                        debug_assert_eq!(self.machine.next(goal), Action::Done(Done::Reached));
-                        FirstSteps::Reached
-                    }
-                    _ => FirstSteps::Unclear,
-                })
+        Ok(match self.discard(cx, backend, alert)? {
+            Poll::Ready(Received::CloseNotify) => {
+                debug_assert_eq!(self.machine.next(goal), Action::Done(Done::Reached));
+                FirstSteps::Reached
             }
-            Poll::Ready(Err(e)) => Err(receive_error(e)),
+            Poll::Ready(_) => FirstSteps::Unclear,
             Poll::Pending => {
-                self.machine.on_receive_blocked();
                 debug_assert_eq!(self.machine.next(goal), Action::Wait);
-                Ok(FirstSteps::Waiting)
+                FirstSteps::Waiting
             }
-        }
+        })
     }
 
     /// Does what the machine says, until it has to wait or has ended.
@@ -257,11 +250,7 @@ impl Progress {
                     Poll::Ready(Err(e)) => return Poll::Ready(Err(receive_error(e))),
                 },
                 Action::ReceiveAndDiscard => {
-                    match backend.poll_receive(cx, Plaintext::Discard, alert) {
-                        Poll::Pending => self.machine.on_receive_blocked(),
-                        Poll::Ready(Ok(received)) => self.machine.on_discarded(received),
-                        Poll::Ready(Err(e)) => return Poll::Ready(Err(receive_error(e))),
-                    }
+                    let _ = self.discard(cx, backend, alert)?;
                 }
                 Action::Wait => return Poll::Pending,
                 Action::Yield => {
@@ -283,6 +272,27 @@ impl Progress {
                     return Poll::Ready(Err(ShutdownError::SendTimedOut));
                 }
                 Action::Done(done) => return Poll::Ready(Ok(done)),
+            }
+        }
+    }
+
+    /// Receives one step, discards application data, and tells the machine what came of it.
+    #[inline]
+    fn discard<B: Backend>(
+        &mut self,
+        cx: &mut Context<'_>,
+        backend: &mut B,
+        alert: &mut AlertState,
+    ) -> Result<Poll<Received>, ShutdownError> {
+        match backend.poll_receive(cx, Plaintext::Discard, alert) {
+            Poll::Ready(Ok(received)) => {
+                self.machine.on_discarded(received);
+                Ok(Poll::Ready(received))
+            }
+            Poll::Ready(Err(e)) => Err(receive_error(e)),
+            Poll::Pending => {
+                self.machine.on_receive_blocked();
+                Ok(Poll::Pending)
             }
         }
     }
