@@ -211,7 +211,7 @@ mod alone {
     }
 
     #[test]
-    fn a_waker_may_use_the_tracker() {
+    fn g17_a_waker_may_use_the_tracker() {
         for _ in 0..300 {
             wakers_that_look();
         }
@@ -286,6 +286,6 @@ fn a_drain_loses_nothing_in_schedules_at_random() {
 
 #[cfg(shuttle)]
 #[test]
-fn a_waker_may_use_the_tracker_in_schedules_at_random() {
+fn g17_a_waker_may_use_the_tracker_in_schedules_at_random() {
     shuttle::check_random(wakers_that_look, 20_000);
 }
