@@ -33,14 +33,14 @@ use crate::{
 
 /// What a connector and an acceptor do with each of their connections.
 #[derive(Clone, Debug)]
-pub(crate) struct Terms {
+pub(crate) struct Options {
     pub(crate) policy: Option<ClosePolicy>,
     pub(crate) handshake_deadline: Option<Duration>,
     pub(crate) tracker: Option<CloseTracker>,
     pub(crate) close_unused: bool,
 }
 
-impl Terms {
+impl Options {
     pub(crate) const NEW: Self = Self {
         policy: None,
         handshake_deadline: Some(Duration::from_secs(10)),
@@ -55,17 +55,17 @@ impl Terms {
         self.close_unused = true;
     }
 
-    /// Bounds the handshake `inner`, whose sessions `ledger` keeps.
+    /// Bounds the handshake `inner`, whose sessions `observer` keeps.
     pub(crate) fn handshake<F>(
         &self,
         role: Role,
         inner: F,
-        ledger: Option<Arc<dyn Observer>>,
+        observer: Option<Arc<dyn Observer>>,
     ) -> Handshake<F> {
-        let wanted = ledger.is_some() || self.tracker.is_some() || observe::WANTED;
+        let wanted = observer.is_some() || self.tracker.is_some() || observe::WANTED;
         let mut record = wanted.then(|| CloseRecord::new(role));
-        if let (Some(record), Some(ledger)) = (&mut record, ledger) {
-            record.set_session_guard(ledger);
+        if let (Some(record), Some(observer)) = (&mut record, observer) {
+            record.set_session_guard(observer);
         }
         if let (Some(record), Some(tracker)) = (&mut record, &self.tracker) {
             record.track(tracker);
@@ -80,8 +80,8 @@ impl Terms {
     }
 }
 
-/// The settings that connector and acceptor have in common.
-macro_rules! terms {
+/// The setters that connector and acceptor have in common.
+macro_rules! option_setters {
     () => {
         /// Sets what `shutdown()` does on the streams, in the [integrations](crate::integrations) too.
         ///
@@ -89,7 +89,7 @@ macro_rules! terms {
         /// [`ClosePolicy::linger`](crate::ClosePolicy::linger).
         #[must_use]
         pub fn with_policy(mut self, policy: $crate::ClosePolicy) -> Self {
-            self.terms.policy = Some(policy);
+            self.options.policy = Some(policy);
             self
         }
 
@@ -98,20 +98,20 @@ macro_rules! terms {
         /// `None` waits for as long as it takes; the runtime then needs no timer.
         #[must_use]
         pub fn with_handshake_deadline(mut self, after: Option<std::time::Duration>) -> Self {
-            self.terms.handshake_deadline = after;
+            self.options.handshake_deadline = after;
             self
         }
 
         /// Tracks the connections from their handshake until they are dropped.
         #[must_use]
         pub fn with_tracker(mut self, tracker: &$crate::CloseTracker) -> Self {
-            self.terms.tracker = Some(tracker.clone());
+            self.options.tracker = Some(tracker.clone());
             self
         }
     };
 }
 
-pub(crate) use terms;
+pub(crate) use option_setters;
 
 /// A future of one kind of handshake.
 macro_rules! handshake_future {

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! measures all of it in one run of less than ten minutes and writes `benches/RESULTS.md` and
-//! `benches/plots/*.svg`. Speeds are ratios to the other implementations, which take turns, or
+//! `docs/plots/*.svg`. Speeds are ratios to the other implementations, which take turns, or
 //! counts. It needs Linux, `valgrind`, `strace` and OpenSSL's headers.
 
 pub mod canned;

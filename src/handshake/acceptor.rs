@@ -21,7 +21,7 @@ use tokio_rustls::{
 
 use crate::{
     event::Role,
-    handshake::{Terms, handshake_future, terms},
+    handshake::{Options, handshake_future, option_setters},
     resumption::{
         ServerSessions,
         server_connection::{self, Opened, SessionHandshake, Sessions},
@@ -70,7 +70,7 @@ use crate::{
 pub struct GracefulAcceptor {
     config: Config,
     sessions: Sessions,
-    terms: Terms,
+    options: Options,
 }
 
 #[derive(Clone)]
@@ -161,7 +161,7 @@ impl GracefulAcceptor {
         Self {
             config,
             sessions: Sessions::OfConfig,
-            terms: Terms::NEW,
+            options: Options::NEW,
         }
     }
 
@@ -183,7 +183,7 @@ impl GracefulAcceptor {
         self
     }
 
-    terms!();
+    option_setters!();
 
     /// Performs the TLS handshake with a client over `io`.
     ///
@@ -292,7 +292,7 @@ impl GracefulAcceptor {
             step: first_step(&opened),
             sessions: opened.handshake,
         };
-        let handshake = (self.terms).handshake(Role::Server, accept, opened.observer);
+        let handshake = (self.options).handshake(Role::Server, accept, opened.observer);
         Accept { handshake }
     }
 
@@ -300,7 +300,7 @@ impl GracefulAcceptor {
     /// after `shutdown()`.
     #[cfg(any(feature = "axum-server", feature = "tls-listener"))]
     pub(crate) fn linger_unless_set(mut self) -> Self {
-        self.terms.linger_unless_set();
+        self.options.linger_unless_set();
         self
     }
 }
@@ -322,7 +322,7 @@ impl fmt::Debug for GracefulAcceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GracefulAcceptor")
             .field("sessions", &self.sessions)
-            .field("terms", &self.terms)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }

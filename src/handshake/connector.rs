@@ -8,7 +8,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     event::Role,
-    handshake::{Terms, handshake_future, terms},
+    handshake::{Options, handshake_future, option_setters},
     resumption::ClientSessions,
 };
 
@@ -44,7 +44,7 @@ use crate::{
 pub struct GracefulConnector {
     config: Arc<ClientConfig>,
     sessions: Option<ClientSessions>,
-    terms: Terms,
+    options: Options,
     #[cfg(feature = "early-data")]
     early_data: bool,
 }
@@ -60,7 +60,7 @@ impl GracefulConnector {
         Self {
             config,
             sessions: None,
-            terms: Terms::NEW,
+            options: Options::NEW,
             #[cfg(feature = "early-data")]
             early_data: false,
         }
@@ -73,7 +73,7 @@ impl GracefulConnector {
         self
     }
 
-    terms!();
+    option_setters!();
 
     /// Sets whether the first data written are sent as early data (0-RTT) where a session allows
     /// that, as [`TlsConnector::early_data`] does. Defaults to `false`.
@@ -119,7 +119,7 @@ impl GracefulConnector {
         #[cfg(feature = "early-data")]
         let connector = connector.early_data(self.early_data);
         let connect = connector.connect(name, io);
-        let handshake = self.terms.handshake(Role::Client, connect, observer);
+        let handshake = self.options.handshake(Role::Client, connect, observer);
         Connect { handshake }
     }
 
@@ -127,7 +127,7 @@ impl GracefulConnector {
     /// after `shutdown()`.
     #[cfg(feature = "hyper")]
     pub(crate) fn linger_unless_set(mut self) -> Self {
-        self.terms.linger_unless_set();
+        self.options.linger_unless_set();
         self
     }
 }
@@ -142,7 +142,7 @@ impl fmt::Debug for GracefulConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GracefulConnector")
             .field("sessions", &self.sessions)
-            .field("terms", &self.terms)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }

@@ -52,7 +52,7 @@ impl Acceptor {
 impl<A> Acceptor<A> {
     /// Replaces the acceptor below TLS.
     #[must_use]
-    pub fn over<B>(self, below: B) -> Acceptor<B> {
+    pub fn acceptor<B>(self, below: B) -> Acceptor<B> {
         Acceptor {
             tls: self.tls,
             below,

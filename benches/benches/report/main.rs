@@ -1,4 +1,4 @@
-//! Measures, and writes `RESULTS.md` and `plots/*.svg`. See the library's documentation.
+//! Measures, and writes `RESULTS.md`, and plots to `docs/plots`. See the library's documentation.
 
 mod builds;
 mod closes;
@@ -23,7 +23,7 @@ fn main() {
         return;
     }
     let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let plots = crate_dir.join("plots");
+    let plots = crate_dir.join("../docs/plots");
     fs::create_dir_all(&plots).expect("a directory for the plots");
 
     let plan = Progress::planning();

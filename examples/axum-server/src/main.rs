@@ -126,7 +126,7 @@ async fn run(args: Args) -> Result<()> {
     let acceptor = GracefulAcceptor::new(config).with_tracker(&tracker);
     let handle = Handle::new();
     let server = axum_server::from_tcp(tcp.into_std()?)?
-        .acceptor(Acceptor::new(acceptor).over(NoDelayAcceptor::new()))
+        .acceptor(Acceptor::new(acceptor).acceptor(NoDelayAcceptor::new()))
         .handle(handle.clone());
     let served = tokio::spawn(server.serve(app().into_make_service()));
 

@@ -106,7 +106,8 @@ async fn another_connector_can_be_put_below() {
     let mut below = HttpConnector::new();
     below.enforce_http(false);
     below.set_local_address(Some("127.0.0.7".parse().unwrap()));
-    let connector = HttpsConnector::new(GracefulConnector::new(Arc::new(config))).over(below);
+    let connector =
+        HttpsConnector::new(GracefulConnector::new(Arc::new(config))).wrap_connector(below);
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
     let uri = format!("https://localhost:{}/", server.address.port());
     let response = in_time("the response", client.get(uri.parse().unwrap()))

@@ -143,7 +143,7 @@ fn serve(
             let handle = Handle::new();
             let server = axum_server::from_tcp(tcp.into_std().unwrap())
                 .unwrap()
-                .acceptor(Acceptor::new(acceptor).over(NoDelayAcceptor::new()))
+                .acceptor(Acceptor::new(acceptor).acceptor(NoDelayAcceptor::new()))
                 .handle(handle.clone());
             tokio::spawn(async move {
                 stop.notified().await;

@@ -91,7 +91,7 @@ impl HttpsConnector {
 impl<H> HttpsConnector<H> {
     /// Replaces the connector below TLS. It is called with the `https` URI.
     #[must_use]
-    pub fn over<B>(self, below: B) -> HttpsConnector<B> {
+    pub fn wrap_connector<B>(self, below: B) -> HttpsConnector<B> {
         HttpsConnector {
             below,
             tls: self.tls,
