@@ -17,5 +17,6 @@ server 1.3 | close_notify | close_notify | whole | whole | noticed | noticed | F
 client 1.2 | close_notify | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | noticed | noticed | FIN | RST | full handshake | works
 client 1.3 | close_notify | close_notify | whole | whole | noticed | noticed | FIN | RST | resumed | works
 ",
+    expected_with_openssl: "",
     may_be_missing: None,
 };
