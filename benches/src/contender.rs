@@ -1,8 +1,11 @@
 //! What is compared: ways to close a TLS connection.
 
 mod graceful_stream;
+#[cfg(feature = "others")]
 mod openssl;
+#[cfg(feature = "others")]
 mod rustls_tokio_stream;
+#[cfg(feature = "others")]
 mod s2n;
 mod tokio_rustls;
 
@@ -10,11 +13,10 @@ use std::future::Future;
 
 pub use self::{
     graceful_stream::Wrapped,
-    openssl::OpenSsl,
-    rustls_tokio_stream::RustlsTokioStream,
-    s2n::S2n,
-    tokio_rustls::{Graceful, Plain, Recipe, RecipeInTime, Unbounded, Way},
+    tokio_rustls::{Closes, Graceful, Plain, Recipe, RecipeInTime, Unbounded, Way},
 };
+#[cfg(feature = "others")]
+pub use self::{openssl::OpenSsl, rustls_tokio_stream::RustlsTokioStream, s2n::S2n};
 
 /// One implementation over transports of one kind, in TLS 1.3 unless it can be told otherwise.
 pub trait Contender<IO> {

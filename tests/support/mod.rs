@@ -8,6 +8,7 @@
 )]
 
 pub mod arrival;
+pub mod budgets;
 pub mod delayed;
 pub mod errors;
 pub mod forge;

@@ -6,13 +6,19 @@ use std::{
 };
 
 use tokio_tls_shutdown_benches::{
-    contender::{Close, Contender, Graceful, OpenSsl, Plain, Recipe, RustlsTokioStream, S2n, Way},
+    contender::{
+        Close, Closes, Contender, Graceful, OpenSsl, Plain, Recipe, RecipeInTime,
+        RustlsTokioStream, S2n, Way,
+    },
     link::{Duplex, Link, Tcp},
     raw::{self, RawPair},
     tls::Version,
 };
 
 use crate::stopwatch::{Entry, Group, Stopwatch};
+
+pub(crate) const RECIPE: &str = <Recipe as Closes>::NAME;
+pub(crate) const RECIPE_IN_TIME: &str = <RecipeInTime as Closes>::NAME;
 
 /// Connections that are open at the same time.
 const BATCH: u64 = 64;
@@ -81,6 +87,7 @@ fn entries<'a, L: Link>(close: Close) -> Vec<Entry<'a>> {
     vec![
         entry::<L, _>(Way::<Graceful>::new(version), close),
         entry::<L, _>(Way::<Recipe>::new(version), close),
+        entry::<L, _>(Way::<RecipeInTime>::new(version), close),
         entry::<L, _>(Way::<Plain>::new(version), close),
         entry::<L, _>(OpenSsl::default(), close),
         entry::<L, _>(S2n::default(), close),

@@ -8,13 +8,19 @@ use tokio_tls_shutdown_benches::{
     markers::{BEGIN, END},
 };
 
-use crate::progress::Progress;
+use crate::{builds::Build, progress::Progress};
 
 const ONE_CLOSE: &str = env!("CARGO_BIN_EXE_one_close");
+/// Those that are counted in the other builds too.
+const IN_BUILDS: [&str; 3] = ["graceful", "wrapped", "recipe-in-time"];
 const HEAP: &str = env!("CARGO_BIN_EXE_heap");
+const TLS13: &str = "TLS 1.3";
+const TLS12: &str = "TLS 1.2";
 
 pub(crate) struct Counts {
     pub(crate) instructions: Vec<Instructions>,
+    /// The same of some contenders, in other builds.
+    pub(crate) in_builds: Vec<(Build, Vec<Instructions>)>,
     pub(crate) syscalls: Vec<Syscalls>,
     pub(crate) heap: Heap,
 }
@@ -43,8 +49,7 @@ pub(crate) struct Syscalls {
 #[derive(Deserialize)]
 pub(crate) struct Heap {
     pub(crate) allocations: Vec<Allocations>,
-    pub(crate) sizes: Vec<Size>,
-    pub(crate) streams: Vec<Size>,
+    pub(crate) memory: Vec<Memory>,
 }
 
 #[derive(Deserialize)]
@@ -57,11 +62,11 @@ pub(crate) struct Allocations {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Size {
+pub(crate) struct Memory {
     pub(crate) name: String,
-    pub(crate) size: u64,
-    #[serde(default)]
-    pub(crate) heap: u64,
+    pub(crate) bytes: u64,
+    /// What `tests/memory.rs` asserts.
+    pub(crate) budget: Option<u64>,
 }
 
 /// Arguments of `one_close`, and whether it can be told the version.
@@ -93,29 +98,32 @@ impl Counts {
     /// Takes them, or only counts how many there are to take.
     pub(crate) fn take(progress: &Progress) -> Option<Self> {
         let tls12 = CONTENDERS.iter().filter(|(_, knows_tls12)| *knows_tls12);
-        let closes = Close::ALL.len() * (CONTENDERS.len() + tls12.count());
-        let all = closes + OVER_TCP.len() + 1;
+        let contenders = CONTENDERS.len() + tls12.count();
+        let in_builds = Build::ALL.len() * (1 + Close::ALL.len() * IN_BUILDS.len());
+        let all = Close::ALL.len() * contenders + in_builds + OVER_TCP.len() + 1;
         if progress.plans(all as u64) {
             return None;
         }
-        let mut instructions = Vec::new();
-        for (version, tls12) in [("TLS 1.3", false), ("TLS 1.2", true)] {
-            for close in Close::ALL {
-                let counts = CONTENDERS
-                    .into_iter()
-                    .filter(|&(_, knows_tls12)| knows_tls12 || !tls12)
-                    .map(|(name, _)| {
-                        progress.step(&format!("instructions, {version}, {close}: {name}"));
-                        (name, count_instructions(name, close, tls12))
-                    })
-                    .collect();
-                instructions.push(Instructions {
-                    version,
-                    close,
-                    counts,
-                });
-            }
-        }
+        let names = CONTENDERS.map(|(name, _)| name);
+        let mut instructions = instructions(progress, Path::new(ONE_CLOSE), TLS13, &names);
+        let of_tls12 = CONTENDERS
+            .into_iter()
+            .filter(|(_, knows_tls12)| *knows_tls12);
+        let names: Vec<_> = of_tls12.map(|(name, _)| name).collect();
+        instructions.extend(self::instructions(
+            progress,
+            Path::new(ONE_CLOSE),
+            TLS12,
+            &names,
+        ));
+        let in_builds = Build::ALL.map(|build| {
+            progress.step(&format!("build: {build}"));
+            let program = build.one_close();
+            (
+                build,
+                self::instructions(progress, &program, TLS13, &IN_BUILDS),
+            )
+        });
         progress.step("memory");
         let heap = run(&mut Command::new(HEAP));
         let syscalls = OVER_TCP.map(|(id, name)| {
@@ -124,10 +132,42 @@ impl Counts {
         });
         Some(Self {
             instructions,
+            in_builds: in_builds.into(),
             syscalls: syscalls.into(),
             heap: serde_json::from_str(&heap.stdout).expect("what `heap` prints"),
         })
     }
+
+    /// Those of TLS 1.3 in the build of all other figures.
+    pub(crate) fn of(&self, close: Close) -> &Instructions {
+        let mut rows = self.instructions.iter();
+        rows.find(|row| (row.version, row.close) == (TLS13, close))
+            .expect("every close is counted")
+    }
+}
+
+/// Those of every close.
+fn instructions(
+    progress: &Progress,
+    one_close: &Path,
+    version: &'static str,
+    contenders: &[&'static str],
+) -> Vec<Instructions> {
+    let of = |close| {
+        let counts = contenders.iter().map(|name| {
+            progress.step(&format!("instructions, {version}, {close}: {name}"));
+            (
+                *name,
+                count_instructions(one_close, name, close, version == TLS12),
+            )
+        });
+        Instructions {
+            version,
+            close,
+            counts: counts.collect(),
+        }
+    };
+    Close::ALL.into_iter().map(of).collect()
 }
 
 struct Printed {
@@ -145,7 +185,7 @@ fn run(command: &mut Command) -> Printed {
     Printed { stdout, stderr }
 }
 
-fn count_instructions(contender: &str, close: Close, tls12: bool) -> u64 {
+fn count_instructions(one_close: &Path, contender: &str, close: Close, tls12: bool) -> u64 {
     let close = match close {
         Close::Notify => "notify",
         Close::Answer => "answer",
@@ -155,7 +195,8 @@ fn count_instructions(contender: &str, close: Close, tls12: bool) -> u64 {
     command
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg("--toggle-collect=*counted_by_callgrind*")
-        .args([ONE_CLOSE, "callgrind", contender, close]);
+        .arg(one_close)
+        .args(["callgrind", contender, close]);
     if tls12 {
         command.arg("--tls12");
     }

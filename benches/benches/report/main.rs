@@ -1,7 +1,10 @@
 //! Measures, and writes `RESULTS.md` and `plots/*.svg`. See the library's documentation.
 
+mod builds;
 mod closes;
 mod counts;
+mod format;
+mod goals;
 mod machine;
 mod markdown;
 mod mass;

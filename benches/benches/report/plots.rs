@@ -5,7 +5,7 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use crate::{
-    markdown::duration,
+    format::duration,
     mass::Mass,
     stopwatch::{Group, Spread, Times},
 };

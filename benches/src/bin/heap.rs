@@ -11,7 +11,8 @@ use allocation_counter::measure;
 use serde_json::{Value, json};
 use tokio::io::{DuplexStream, duplex};
 use tokio_tls_shutdown::{
-    CloseProgress, GracefulConnector, GracefulStream, RecordAligned, ShutdownExt,
+    ClosePolicy, CloseProgress, CloseTracker, GracefulConnector, GracefulStream, RecordAligned,
+    ShutdownExt,
     resumption::ClientSessions,
     tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream, rustls::ClientConnection},
 };
@@ -21,6 +22,9 @@ use tokio_tls_shutdown_benches::{
     raw::{self, RawPair},
     tls::{Version, server_name},
 };
+
+#[path = "../../../tests/support/budgets.rs"]
+mod budgets;
 
 type Plainly = TlsStream<DuplexStream>;
 
@@ -71,7 +75,7 @@ fn raw_allocations(version: Version, close: Close) -> Value {
 }
 
 /// Bytes of heap that each of the streams frees when it is dropped; the transport is not its own.
-fn heap<S>(name: &str, make: impl AsyncFn() -> (S, DuplexStream)) -> Value {
+fn heap<S>(make: impl AsyncFn() -> (S, DuplexStream)) -> i64 {
     let streams: Vec<_> = block_on(async {
         let mut streams = Vec::with_capacity(STREAMS);
         for _ in 0..STREAMS {
@@ -84,8 +88,7 @@ fn heap<S>(name: &str, make: impl AsyncFn() -> (S, DuplexStream)) -> Value {
     let vec = size_of::<S>() * streams.capacity();
     let freed = -measure(|| drop(streams)).bytes_current;
     let vec = i64::try_from(vec).unwrap_or(i64::MAX);
-    let each = (freed - vec) / i64::try_from(STREAMS).unwrap_or(1);
-    json!({ "name": name, "size": size_of::<S>(), "heap": each })
+    (freed - vec) / i64::try_from(STREAMS).unwrap_or(1)
 }
 
 /// A client over one half of a duplex, whose other half comes along.
@@ -98,57 +101,116 @@ async fn connect<S>(
     (client, server.expect("a handshake").into_inner().0)
 }
 
+/// What an open connection holds, beside that of tokio-rustls.
 fn streams() -> Vec<Value> {
     let version = Version::Tls13;
     let config = Arc::new(version.client_config());
     let acceptor = TlsAcceptor::from(Arc::new(version.server_config()));
     let connector = TlsConnector::from(Arc::clone(&config));
-    let graceful = GracefulConnector::new(Arc::clone(&config));
     let sessions = ClientSessions::in_memory(16);
-    let with_sessions = graceful.clone().with_sessions(sessions);
+    let with_sessions = GracefulConnector::new(Arc::clone(&config)).with_sessions(sessions);
+    let tracker = CloseTracker::new();
 
-    let plain = async |io| {
-        connector
-            .connect(server_name(), io)
-            .await
-            .expect("a handshake")
+    let plain = async || {
+        let (client, server) = duplex(65_536);
+        let tls = connector.connect(server_name(), client);
+        let (tls, server) = connect(tls, server, &acceptor).await;
+        (tls.expect("a handshake"), server)
     };
+    let graceful = async |set: &dyn Fn(&mut GracefulStream<Plainly>)| {
+        let (tls, server) = plain().await;
+        let mut tls = GracefulStream::new(tls);
+        set(&mut tls);
+        (tls, server)
+    };
+    let floor = heap(plain);
+    let row = |name: &str, heap: i64, budget: Option<usize>| json!({ "name": name, "bytes": heap, "budget": budget });
+    let beside = |name: &str, heap: i64, budget| row(name, heap - floor, budget);
     vec![
-        heap("TlsStream of tokio-rustls", async || {
-            let (client, server) = duplex(65_536);
-            connect(plain(client), server, &acceptor).await
-        }),
-        heap("GracefulStream", async || {
-            let (client, server) = duplex(65_536);
-            connect(
-                async { GracefulStream::new(plain(client).await) },
-                server,
-                &acceptor,
-            )
-            .await
-        }),
-        heap("GracefulStream of a GracefulConnector", async || {
-            let (client, server) = duplex(65_536);
-            let tls = async { graceful.connect(server_name(), client).await };
-            let (tls, server) = connect(tls, server, &acceptor).await;
-            (tls.expect("a handshake"), server)
-        }),
-        heap(
-            "GracefulStream of a GracefulConnector with sessions",
-            async || {
+        row("an open `TlsStream` of tokio-rustls, heap", floor, None),
+        beside(
+            "an open `GracefulStream`, heap beside it",
+            heap(async || graceful(&|_| ()).await),
+            Some(match cfg!(feature = "observed") {
+                true => budgets::HEAP_OBSERVED,
+                false => budgets::HEAP,
+            }),
+        ),
+        beside(
+            "the same with a tracker",
+            heap(async || graceful(&|tls| tls.track(&tracker)).await),
+            Some(budgets::HEAP_TRACKED),
+        ),
+        beside(
+            "the same with the policy `Linger`",
+            heap(async || graceful(&|tls| tls.set_policy(ClosePolicy::linger())).await),
+            Some(budgets::HEAP_LINGERING),
+        ),
+        beside(
+            "the same over `RecordAligned`",
+            heap(async || {
+                let (client, server) = duplex(65_536);
+                let tls = connector.connect(server_name(), RecordAligned::new(client));
+                let (tls, server) = connect(tls, server, &acceptor).await;
+                (GracefulStream::new(tls.expect("a handshake")), server)
+            }),
+            Some(budgets::HEAP_ALIGNED),
+        ),
+        beside(
+            "the same of a `GracefulConnector` with sessions",
+            heap(async || {
                 let (client, server) = duplex(65_536);
                 let tls = async { with_sessions.connect(server_name(), client).await };
                 let (tls, server) = connect(tls, server, &acceptor).await;
                 (tls.expect("a handshake"), server)
-            },
+            }),
+            None,
         ),
-        heap("GracefulStream over RecordAligned", async || {
-            let (client, server) = duplex(65_536);
-            let aligned = RecordAligned::new(client);
-            let tls = async { connector.connect(server_name(), aligned).await };
-            let (tls, server) = connect(tls, server, &acceptor).await;
-            (GracefulStream::new(tls.expect("a handshake")), server)
-        }),
+    ]
+}
+
+/// What streams and futures are in size.
+fn sizes() -> Vec<Value> {
+    let row = |name: &str, bytes: usize, budget: Option<usize>| json!({ "name": name, "bytes": bytes, "budget": budget });
+    let graceful = size_of::<GracefulStream<Plainly>>() - size_of::<Plainly>();
+    let aligned = size_of::<RecordAligned<DuplexStream>>() - size_of::<DuplexStream>();
+    vec![
+        row(
+            "`ClientConnection` of rustls",
+            size_of::<ClientConnection>(),
+            None,
+        ),
+        row("`TlsStream` of tokio-rustls", size_of::<Plainly>(), None),
+        row(
+            "`GracefulStream`, beside it",
+            graceful,
+            Some(budgets::GRACEFUL_STREAM),
+        ),
+        row(
+            "`RecordAligned`, beside its transport",
+            aligned,
+            Some(budgets::RECORD_ALIGNED),
+        ),
+        row(
+            "`CloseProgress`",
+            size_of::<CloseProgress>(),
+            Some(budgets::CLOSE_PROGRESS),
+        ),
+        row(
+            "future of `close_notify()`",
+            size_of_output(|s| s.close_notify()),
+            Some(budgets::CLOSE),
+        ),
+        row(
+            "future of `shutdown_bidirectional()`",
+            size_of_output(|s| s.shutdown_bidirectional()),
+            Some(budgets::CLOSE),
+        ),
+        row(
+            "future of `peer_closed()`",
+            size_of_output(|s| s.peer_closed()),
+            Some(budgets::PEER_CLOSED),
+        ),
     ]
 }
 
@@ -167,17 +229,8 @@ fn main() {
             allocated.push(allocations::<Plain>(version, close));
         }
     }
-    let sizes = json!([
-        { "name": "rustls's ClientConnection", "size": size_of::<ClientConnection>() },
-        { "name": "TlsStream of tokio-rustls", "size": size_of::<Plainly>() },
-        { "name": "GracefulStream of it", "size": size_of::<GracefulStream<Plainly>>() },
-        { "name": "CloseProgress", "size": size_of::<CloseProgress>() },
-        { "name": "future of close_notify()", "size": size_of_output(|s| s.close_notify()) },
-        {
-            "name": "future of shutdown_bidirectional()",
-            "size": size_of_output(|s| s.shutdown_bidirectional()),
-        },
-    ]);
-    let report = json!({ "allocations": allocated, "sizes": sizes, "streams": streams() });
+    let mut memory = sizes();
+    memory.extend(streams());
+    let report = json!({ "allocations": allocated, "memory": memory });
     println!("{report}");
 }

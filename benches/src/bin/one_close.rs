@@ -9,11 +9,10 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 use tokio::{io::DuplexStream, net::TcpStream};
+#[cfg(feature = "others")]
+use tokio_tls_shutdown_benches::contender::{OpenSsl, RustlsTokioStream, S2n};
 use tokio_tls_shutdown_benches::{
-    contender::{
-        Close, Contender, Graceful, OpenSsl, Plain, Recipe, RecipeInTime, RustlsTokioStream, S2n,
-        Unbounded, Way, Wrapped,
-    },
+    contender::{Close, Contender, Graceful, Plain, Recipe, RecipeInTime, Unbounded, Way, Wrapped},
     link::{Duplex, Link, Tcp},
     markers::{BEGIN, END},
     raw::RawPair,
@@ -55,8 +54,11 @@ enum Name {
     Recipe,
     RecipeInTime,
     Plain,
+    #[cfg(feature = "others")]
     Openssl,
+    #[cfg(feature = "others")]
     S2n,
+    #[cfg(feature = "others")]
     RustlsTokioStream,
 }
 
@@ -159,8 +161,11 @@ fn main() {
         Name::Recipe => run!(&Way::<Recipe>::new(version)),
         Name::RecipeInTime => run!(&Way::<RecipeInTime>::new(version)),
         Name::Plain => run!(&Way::<Plain>::new(version)),
+        #[cfg(feature = "others")]
         Name::Openssl => run!(&OpenSsl::default()),
+        #[cfg(feature = "others")]
         Name::S2n => run!(&S2n::default()),
+        #[cfg(feature = "others")]
         Name::RustlsTokioStream => over_tcp(&RustlsTokioStream::default(), close),
     }
 }
