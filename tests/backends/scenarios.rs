@@ -20,7 +20,7 @@ use tokio_tls_shutdown::{
 };
 
 use crate::{
-    libraries::Library,
+    library::Library,
     support::{
         CASES, Case, Peer, Rig, Role, Scripted, Step, Wire, forge, in_time, pair, poll_while_woken,
     },
