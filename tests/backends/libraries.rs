@@ -80,6 +80,8 @@ impl Library for Openssl {
 
     const REPEATS_WRITES: bool = true;
 
+    const REPORTS_EOF: bool = false;
+
     async fn open<IO: Io>(case: Case, io: IO) -> io::Result<Self::Tls<IO>> {
         let ssl = Self::ssl(case).map_err(io::Error::other)?;
         let mut tls = tokio_openssl::SslStream::new(ssl, Gate::new(io))?;
@@ -103,6 +105,8 @@ impl Library for NativeTls {
     const NAME: &str = "native-tls";
 
     const REPEATS_WRITES: bool = true;
+
+    const REPORTS_EOF: bool = false;
 
     const LOOKS_AHEAD: bool = false;
 

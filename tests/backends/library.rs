@@ -32,6 +32,9 @@ pub(crate) trait Library {
     /// A transport that blocks is tried at every byte of our alert, not only at some.
     const TRIES_EVERY_BYTE: bool = false;
 
+    /// A read of a plain stream fails where the transport ends without `close_notify`.
+    const REPORTS_EOF: bool = true;
+
     /// Tells the code of a fatal alert.
     const TELLS_ALERTS: bool = true;
 
