@@ -262,3 +262,15 @@ pub(crate) fn peer_close_of(error: &io::Error) -> Option<PeerClose> {
         _ => PeerClose::Reset,
     })
 }
+
+/// Returns `true` if a library's own error says that the transport has ended without the peer's
+/// `close_notify`. The crates `openssl` and `native-tls` have none: they report the end of the data.
+pub(crate) fn is_missing_close_notify(error: &io::Error) -> bool {
+    let libraries: &[fn(&io::Error) -> bool] = &[
+        #[cfg(feature = "rustls")]
+        rustls::is_missing_close_notify,
+        #[cfg(feature = "s2n")]
+        s2n::is_missing_close_notify,
+    ];
+    libraries.iter().any(|says_so| says_so(error))
+}

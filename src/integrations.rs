@@ -12,7 +12,8 @@
 //! | tonic | `tonic` | a [`GracefulStream`] is `Connected` |
 //!
 //! A whole program for each is in a package of its own under `examples/` in the repository:
-//! `axum-serve`, `axum-server`, `hyper-server`, `hyper-client`, `tonic-server` and `websocket`.
+//! `axum-serve`, `axum-server`, `hyper-server`, `hyper-openssl`, `hyper-client`, `tonic-server` and
+//! `websocket`.
 //!
 //! # Why
 //!

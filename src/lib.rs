@@ -142,6 +142,7 @@ mod foreign;
 #[cfg(feature = "rustls")]
 mod handshake;
 pub mod integrations;
+mod missing_close_notify;
 mod policy;
 #[cfg(feature = "rustls")]
 pub mod resumption;
@@ -157,7 +158,7 @@ pub use backend::buffered::gate::Gate;
 #[cfg(rustls_next)]
 pub use backend::rustls_next::TlsStream;
 pub use closed::Closed;
-pub use error::{ShutdownError, TlsError, is_missing_close_notify};
+pub use error::{ShutdownError, TlsError};
 pub use event::Role;
 #[cfg(feature = "fleet")]
 pub use handshake::client_hello_recorder::ClientHelloRecorder;
@@ -167,6 +168,7 @@ pub use handshake::{
     acceptor::{Accept, GracefulAcceptor},
     connector::{Connect, GracefulConnector},
 };
+pub use missing_close_notify::is_missing_close_notify;
 pub use policy::ClosePolicy;
 pub use shutdown_ext::{
     ShutdownExt, close_notify::CloseNotify, close_progress::CloseProgress,

@@ -4,6 +4,8 @@ mod graceful_stream;
 #[cfg(feature = "others")]
 mod openssl;
 #[cfg(feature = "others")]
+mod rustls_next;
+#[cfg(feature = "others")]
 mod rustls_tokio_stream;
 #[cfg(feature = "others")]
 mod s2n;
@@ -16,7 +18,12 @@ pub use self::{
     tokio_rustls::{Closes, Graceful, Plain, Recipe, RecipeInTime, Unbounded, Way},
 };
 #[cfg(feature = "others")]
-pub use self::{openssl::OpenSsl, rustls_tokio_stream::RustlsTokioStream, s2n::S2n};
+pub use self::{
+    openssl::{GracefulOpenSsl, OpenSsl},
+    rustls_next::RustlsNext,
+    rustls_tokio_stream::RustlsTokioStream,
+    s2n::{GracefulS2n, S2n},
+};
 
 /// One implementation over transports of one kind, in TLS 1.3 unless it can be told otherwise.
 pub trait Contender<IO> {

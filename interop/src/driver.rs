@@ -1,6 +1,6 @@
 //! Plays the scenarios with one side of one peer, and says what came of each.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{os::fd::AsFd, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use tokio::{
@@ -8,24 +8,21 @@ use tokio::{
     sync::oneshot,
     time::timeout,
 };
-use tokio_tls_shutdown::{
-    GracefulAcceptor, GracefulConnector, RecordAligned,
-    resumption::{ClientSessions, ServerSessions},
-    tokio_rustls::rustls::server::ServerSessionMemoryCache,
-};
+use tokio_tls_shutdown::RecordAligned;
 
 use crate::{
     far::{Far, Setting, Talk, pipe::Connection},
     http,
-    identity::{Identity, server_name},
+    identity::Identity,
+    library::Library,
     ours,
     peer::{Peer, Side},
     scenario::{ANSWER, End, FLIGHT, Ours, Report, Scenario},
+    stack::{Openssl, Rustls, Stack, Tls},
 };
 
 /// How long one scenario may take.
 const LIMIT: Duration = Duration::from_secs(10);
-const SESSIONS: usize = 32;
 /// Not tried.
 const NOT_TRIED: &str = "-";
 
@@ -42,6 +39,8 @@ impl Cell {
 }
 
 pub(crate) struct Row {
+    /// What we run on.
+    pub(crate) library: Library,
     pub(crate) side: Side,
     pub(crate) cells: Vec<Cell>,
     /// What a peer of ours says of its stack.
@@ -49,21 +48,58 @@ pub(crate) struct Row {
 }
 
 /// Our two roles, towards one side of a peer.
-struct Driver {
+struct Driver<S> {
     listener: TcpListener,
-    connector: GracefulConnector,
-    acceptor: GracefulAcceptor,
+    stack: S,
 }
 
-/// Plays a row of the table.
+/// What the rows of a peer have in common.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    pub(crate) peer: &'static Peer,
+    /// How it is started, where it was built.
+    pub(crate) argv: Vec<String>,
+    pub(crate) identity: Arc<Identity>,
+    /// For its files.
+    pub(crate) directory: PathBuf,
+}
+
+/// Plays a row of the table of one library.
 pub(crate) async fn play_row(
-    peer: &'static Peer,
-    argv: Vec<String>,
-    (side, expected): (Side, [&'static str; Scenario::ALL.len()]),
-    identity: Arc<Identity>,
-    directory: PathBuf,
+    library: Library,
+    stage: Stage,
+    side: Side,
+    expected: [&'static str; Scenario::ALL.len()],
 ) -> anyhow::Result<Row> {
-    let directory = directory.join(side.to_string().replace(' ', "-"));
+    let (cells, version) = match library {
+        Library::Rustls => play_cells::<Rustls>(library, stage, side, expected).await?,
+        Library::Openssl => play_cells::<Openssl>(library, stage, side, expected).await?,
+    };
+    Ok(Row {
+        library,
+        side,
+        cells,
+        version,
+    })
+}
+
+async fn play_cells<S: Stack>(
+    library: Library,
+    stage: Stage,
+    side: Side,
+    expected: [&'static str; Scenario::ALL.len()],
+) -> anyhow::Result<(Vec<Cell>, Option<String>)>
+where
+    Tls<S, TcpStream>: AsFd,
+    Tls<S, RecordAligned<TcpStream>>: AsFd,
+{
+    let Stage {
+        peer,
+        argv,
+        identity,
+        directory,
+    } = stage;
+    let directory = directory.join(format!("{library} {side}").replace(' ', "-"));
     std::fs::create_dir_all(&directory)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let setting = Setting {
@@ -72,12 +108,9 @@ pub(crate) async fn play_row(
         port: listener.local_addr()?.port(),
         directory: &directory,
     };
-    let storage = ServerSessionMemoryCache::new(SESSIONS);
     let driver = Driver {
         listener,
-        connector: GracefulConnector::new(identity.client_config(side.version)?),
-        acceptor: GracefulAcceptor::new(identity.server_config(side.version)?)
-            .with_sessions(ServerSessions::new(storage)),
+        stack: S::new(&identity, side.version)?,
     };
 
     let mut cells = Vec::new();
@@ -114,28 +147,27 @@ pub(crate) async fn play_row(
             observed,
         });
     }
-    Ok(Row {
-        side,
-        cells,
-        version,
-    })
+    Ok((cells, version))
 }
 
-impl Driver {
+impl<S: Stack> Driver<S>
+where
+    Tls<S, TcpStream>: AsFd,
+    Tls<S, RecordAligned<TcpStream>>: AsFd,
+{
     /// Plays one scenario; returns what belongs in its cell, or an error if we have done wrong.
     async fn play(&self, scenario: Scenario, far: &mut Far<'_>) -> anyhow::Result<String> {
         // A session that is resumed must be of the connection before.
-        let sessions = ClientSessions::in_memory(SESSIONS);
-        let connector = self.connector.clone().with_sessions(sessions);
+        let client = self.stack.client()?;
         let first = match scenario {
             Scenario::Resume => Connection::First,
             _ => Connection::Only,
         };
-        let (ours, report, mut resumed) = self.connection(scenario, far, &connector, first).await?;
+        let (ours, report, mut resumed) = self.connection(scenario, far, &client, first).await?;
         judge(scenario, ours, &report)?;
         if first == Connection::First {
             let second = Connection::Second;
-            resumed = self.connection(scenario, far, &connector, second).await?.2;
+            resumed = self.connection(scenario, far, &client, second).await?.2;
         }
         Ok(match scenario {
             Scenario::Answer | Scenario::Close | Scenario::ItsFin | Scenario::ItsRst => {
@@ -164,14 +196,14 @@ impl Driver {
         &self,
         scenario: Scenario,
         far: &mut Far<'_>,
-        connector: &GracefulConnector,
+        client: &S::Client,
         connection: Connection,
     ) -> anyhow::Result<(Ours, Report, bool)> {
         let port = far.begin(connection).await?;
         let talk = far.talk();
         let (closed, is_closed) = oneshot::channel();
         let (ours, report) = tokio::try_join!(
-            self.our_part(scenario, talk, connector, port, closed),
+            self.our_part(scenario, talk, client, port, closed),
             far.play(scenario, is_closed)
         )?;
         Ok((ours.0, report, ours.1))
@@ -181,7 +213,7 @@ impl Driver {
         &self,
         scenario: Scenario,
         talk: Talk,
-        connector: &GracefulConnector,
+        client: &S::Client,
         port: u16,
         closed: oneshot::Sender<()>,
     ) -> anyhow::Result<(Ours, bool)> {
@@ -200,7 +232,7 @@ impl Driver {
         macro_rules! play_and_reuse {
             ($tls:ident) => {{
                 let (ours, resumed, tls) = play!($tls);
-                ours::reuse(&mut tls.into_transport()?).await?;
+                ours::reuse(&mut S::into_transport(tls)?).await?;
                 (ours, resumed)
             }};
         }
@@ -210,10 +242,10 @@ impl Driver {
             tcp.set_nodelay(true)?;
             if plain {
                 let io = RecordAligned::new(tcp);
-                let tls = connector.connect(server_name(), io).await;
+                let tls = S::connect(client, io).await;
                 play_and_reuse!(tls)
             } else {
-                let tls = connector.connect(server_name(), tcp).await;
+                let tls = S::connect(client, tcp).await;
                 let (ours, resumed, _tls) = play!(tls);
                 (ours, resumed)
             }
@@ -221,10 +253,10 @@ impl Driver {
             let (tcp, _) = self.listener.accept().await?;
             tcp.set_nodelay(true)?;
             if plain {
-                let tls = self.acceptor.accept(RecordAligned::new(tcp)).await;
+                let tls = self.stack.accept(RecordAligned::new(tcp)).await;
                 play_and_reuse!(tls)
             } else {
-                let tls = self.acceptor.accept(tcp).await;
+                let tls = self.stack.accept(tcp).await;
                 let (ours, resumed, _tls) = play!(tls);
                 (ours, resumed)
             }

@@ -1,26 +1,10 @@
-//! The certificate of whichever side is the server, and our two configurations.
+//! The certificate of whichever side is the server.
 
-use std::sync::Arc;
-
-use anyhow::Context;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use tempfile::TempDir;
-use tokio_tls_shutdown::tokio_rustls::rustls::{
-    ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
-    version,
-};
 
-use crate::peer::Version;
-
-/// A certificate for `localhost`, its key and its root, in files for other programs too.
-pub(crate) struct Identity {
-    root: CertificateDer<'static>,
-    certificate: CertificateDer<'static>,
-    key: PrivateKeyDer<'static>,
-    directory: TempDir,
-}
+/// A certificate for `localhost`, its key and its root, in files.
+pub(crate) struct Identity(TempDir);
 
 impl Identity {
     pub(crate) fn make() -> anyhow::Result<Self> {
@@ -49,12 +33,7 @@ impl Identity {
         ] {
             std::fs::write(directory.path().join(name), text)?;
         }
-        Ok(Self {
-            root: root.der().clone(),
-            certificate: certificate.der().clone(),
-            key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-            directory,
-        })
+        Ok(Self(directory))
     }
 
     /// What a client trusts.
@@ -77,36 +56,6 @@ impl Identity {
     }
 
     fn file(&self, name: &str) -> String {
-        self.directory.path().join(name).display().to_string()
+        self.0.path().join(name).display().to_string()
     }
-
-    pub(crate) fn client_config(&self, version: Version) -> anyhow::Result<Arc<ClientConfig>> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.root.clone())?;
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[protocol(version)])?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Arc::new(config))
-    }
-
-    pub(crate) fn server_config(&self, version: Version) -> anyhow::Result<Arc<ServerConfig>> {
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[protocol(version)])?
-            .with_no_client_auth()
-            .with_single_cert(vec![self.certificate.clone()], self.key.clone_key())
-            .context("our own certificate")?;
-        Ok(Arc::new(config))
-    }
-}
-
-fn protocol(version: Version) -> &'static SupportedProtocolVersion {
-    match version {
-        Version::Tls12 => &version::TLS12,
-        Version::Tls13 => &version::TLS13,
-    }
-}
-
-pub(crate) fn server_name() -> ServerName<'static> {
-    ServerName::try_from("localhost").expect("a valid name")
 }

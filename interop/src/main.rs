@@ -3,17 +3,19 @@
 //! Plays the same scenarios with each peer in both roles and both versions of TLS, compares what
 //! comes of them with what is expected, and writes the table to `MATRIX.md`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod driver;
 mod far;
 mod http;
 mod identity;
+mod library;
 mod ours;
 mod peer;
 mod peers;
 mod process;
 mod scenario;
+mod stack;
 mod table;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -23,15 +25,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
 
 use crate::{
-    driver::{Row, play_row},
+    driver::{Row, Stage, play_row},
     identity::Identity,
+    library::Library,
     peer::{Kind, Peer},
     peers::PEERS,
     process::Process,
 };
 
 /// How long all scenarios together may take; building the peers does not count.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 /// Rows that are played at the same time.
 const AT_ONCE: usize = 4;
 
@@ -40,6 +43,18 @@ const AT_ONCE: usize = 4;
 struct Args {
     /// Only these peers; nothing is written.
     peers: Vec<String>,
+    /// Only with our side over this library; nothing is written.
+    #[arg(long)]
+    library: Option<Library>,
+}
+
+impl Args {
+    fn libraries(&self) -> impl Iterator<Item = Library> {
+        let chosen = self.library;
+        Library::ALL
+            .into_iter()
+            .filter(move |one| chosen.is_none_or(|chosen| chosen == *one))
+    }
 }
 
 /// A peer and what came of it.
@@ -86,14 +101,21 @@ async fn main() -> anyhow::Result<ExitCode> {
         if result.missing.is_some() {
             continue;
         }
-        for row in result.peer.rows() {
-            let (peer, argv, own) = (result.peer, argv.clone(), own.clone());
-            let (permits, identity) = (Arc::clone(&permits), Arc::clone(&identity));
-            tasks.spawn(async move {
-                let _permit = permits.acquire_owned().await?;
-                let row = play_row(peer, argv, row, identity, own).await?;
-                anyhow::Ok((index, row))
-            });
+        let stage = Stage {
+            peer: result.peer,
+            argv: argv.clone(),
+            identity: Arc::clone(&identity),
+            directory: own.clone(),
+        };
+        for library in args.libraries() {
+            for (side, expected) in result.peer.rows(library) {
+                let (permits, stage) = (Arc::clone(&permits), stage.clone());
+                tasks.spawn(async move {
+                    let _permit = permits.acquire_owned().await?;
+                    let row = play_row(library, stage, side, expected).await?;
+                    anyhow::Ok((index, row))
+                });
+            }
         }
     }
     // On standard error, if that is a terminal.
@@ -105,7 +127,10 @@ async fn main() -> anyhow::Result<ExitCode> {
             // A panic ends the run here.
             let (index, row) = played??;
             let result = &mut results[index].0;
-            bar.set_message(format!("{}, {}", result.peer.name, row.side));
+            bar.set_message(format!(
+                "{} with {}, {}",
+                result.peer.name, row.library, row.side
+            ));
             bar.inc(1);
             if let Some(version) = &row.version {
                 result.version.clone_from(version);
@@ -119,7 +144,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 
     let results: Vec<_> = results.into_iter().map(|(result, ..)| result).collect();
     let text = table::write(&results);
-    if args.peers.is_empty() {
+    if args.peers.is_empty() && args.library.is_none() {
         std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/MATRIX.md"), &text)?;
     } else {
         print!("{text}");
@@ -173,7 +198,8 @@ fn report(results: &[Result]) -> usize {
                 }
                 wrong += 1;
                 println!(
-                    "{name}, {}, {}: expected {}, but {}",
+                    "{name} with {}, {}, {}: expected {}, but {}",
+                    row.library,
                     row.side,
                     cell.scenario.title(),
                     cell.expected,

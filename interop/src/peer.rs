@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::{
     far::{daemon::Daemon, pipe::Pipe, proxy::Proxy, script::Script, web_client::WebClient},
+    library::Library,
     scenario::Scenario,
 };
 
@@ -72,6 +73,8 @@ pub(crate) struct Peer {
     /// One line for each row: `ROLE VERSION | CELL | CELL ...`, a cell for each of
     /// [`Scenario::ALL`]. `-` is not tried, and `A or B` is either.
     pub(crate) expected: &'static str,
+    /// The rows that differ where our side is OpenSSL.
+    pub(crate) expected_with_openssl: &'static str,
     /// Why the run may pass without it.
     pub(crate) may_be_missing: Option<&'static str>,
 }
@@ -86,8 +89,24 @@ pub(crate) enum Kind {
 }
 
 impl Peer {
-    /// What is expected of each side.
-    pub(crate) fn rows(&self) -> Vec<(Side, [&'static str; Scenario::ALL.len()])> {
+    /// What is expected of each side where we run on `library`.
+    pub(crate) fn rows(
+        &self,
+        library: Library,
+    ) -> Vec<(Side, [&'static str; Scenario::ALL.len()])> {
+        let mut rows = self.read(self.expected);
+        if library == Library::Openssl {
+            for (side, cells) in self.read(self.expected_with_openssl) {
+                match rows.iter_mut().find(|row| row.0 == side) {
+                    Some(row) => row.1 = cells,
+                    None => panic!("{}: no row differs from {side}", self.key),
+                }
+            }
+        }
+        rows
+    }
+
+    fn read(&self, rows: &'static str) -> Vec<(Side, [&'static str; Scenario::ALL.len()])> {
         let row = |line: &'static str| {
             let mut cells = line.split('|').map(str::trim);
             let name = cells.next().unwrap_or_default();
@@ -99,6 +118,6 @@ impl Peer {
                 _ => panic!("{}: not a row: {line}", self.key),
             }
         };
-        self.expected.trim().lines().map(row).collect()
+        rows.trim().lines().map(row).collect()
     }
 }

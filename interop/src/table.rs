@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 
-use crate::{Result, scenario::Scenario};
+use crate::{Result, library::Library, scenario::Scenario};
 
 const HEAD: &str = "\
 # Closing against other TLS stacks
@@ -26,9 +26,8 @@ a greeting in both directions. A dash is a thing that the program cannot do or c
 | our FIN alone | `ClosePolicy::Quiet` | whether it can tell that from a close |
 | our RST | | the same |
 | its FIN alone, its RST | it ends the transport without close_notify | what we call it |
-| next connection | a second connection after a bidirectional close | whether the session is resumed; our server gives TLS 1.2 clients session ids and no tickets |
+| next connection | a second connection after a bidirectional close | whether the session is resumed; with rustls our server gives TLS 1.2 clients session ids and no tickets, with OpenSSL both |
 | plaintext afterwards | a bidirectional close, then the socket is used without TLS | whether that works |
-
 ";
 
 /// The first word of a program's own account of itself that looks like a version.
@@ -40,6 +39,21 @@ pub(crate) fn version_in(printed: &str) -> String {
 }
 
 pub(crate) fn write(results: &[Result]) -> String {
+    let mut text = HEAD.to_owned();
+    for library in Library::ALL {
+        let table = table(results, library);
+        if !table.is_empty() {
+            let _ = write!(text, "\n## Our side: {library}\n\n{table}\n");
+        }
+    }
+    for result in results.iter().filter(|result| result.missing.is_some()) {
+        let reason = result.peer.may_be_missing.unwrap_or("not installed");
+        let _ = writeln!(text, "\nMissing: {}: {reason}", result.peer.name);
+    }
+    text
+}
+
+fn table(results: &[Result], library: Library) -> Table {
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN);
     let titles = Scenario::ALL.map(Scenario::title);
@@ -49,8 +63,9 @@ pub(crate) fn write(results: &[Result]) -> String {
             "" => result.peer.name.to_owned(),
             version => format!("{} ({version})", result.peer.name),
         };
-        for (side, _) in result.peer.rows() {
-            let Some(row) = result.rows.iter().find(|row| row.side == side) else {
+        for (side, _) in result.peer.rows(library) {
+            let mut rows = result.rows.iter();
+            let Some(row) = rows.find(|row| row.library == library && row.side == side) else {
                 continue;
             };
             let head = [&*name, side.role.name(), side.version.number()];
@@ -62,10 +77,5 @@ pub(crate) fn write(results: &[Result]) -> String {
             table.add_row(head.into_iter().chain(cells));
         }
     }
-    let mut text = format!("{HEAD}{table}\n");
-    for result in results.iter().filter(|result| result.missing.is_some()) {
-        let reason = result.peer.may_be_missing.unwrap_or("not installed");
-        let _ = writeln!(text, "\nMissing: {}: {reason}", result.peer.name);
-    }
-    text
+    table
 }

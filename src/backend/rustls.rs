@@ -263,6 +263,15 @@ impl<S: RustlsStream> Backend for S {
     }
 }
 
+/// rustls 0.23 has no type for it, only this text.
+pub(super) fn is_missing_close_notify(error: &io::Error) -> bool {
+    let text = "peer closed connection without sending TLS close_notify";
+    error.kind() == io::ErrorKind::UnexpectedEof
+        && error
+            .get_ref()
+            .is_some_and(|inner| inner.to_string().starts_with(text))
+}
+
 #[inline]
 fn status<Data>(
     tls: &mut ConnectionCommon<Data>,

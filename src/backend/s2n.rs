@@ -60,15 +60,22 @@ where
     }
 
     fn is_tls_error(error: &io::Error) -> bool {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-        inner.is_some_and(|e: &Error| {
-            !matches!(e.kind(), ErrorType::IOError | ErrorType::ConnectionClosed)
-        })
+        let kind = kind(error);
+        kind.is_some_and(|kind| !matches!(kind, ErrorType::IOError | ErrorType::ConnectionClosed))
     }
 
     fn alert(&self, _: &io::Error) -> Option<u8> {
         self.as_ref().alert()
     }
+}
+
+fn kind(error: &io::Error) -> Option<ErrorType> {
+    let inner: &Error = error.get_ref()?.downcast_ref()?;
+    Some(inner.kind())
+}
+
+pub(super) fn is_missing_close_notify(error: &io::Error) -> bool {
+    matches!(kind(error), Some(ErrorType::ConnectionClosed))
 }
 
 gated_backend!(impl[

@@ -4,7 +4,8 @@
 //!
 //! [`io`] creates the [`TokioIo`] that hyper wants, of a stream that lingers: hyper drops it right
 //! after `shutdown()`. With an accept loop of your own, [`serve_until`] stops a connection so that
-//! what its client has sent is answered. The package `examples/hyper-server` is a whole program.
+//! what its client has sent is answered. The packages `examples/hyper-server` and, over OpenSSL,
+//! `examples/hyper-openssl` are whole programs.
 //!
 //! ```
 //! use std::time::Duration;

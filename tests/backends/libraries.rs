@@ -8,12 +8,12 @@ use openssl::{
     x509::X509,
 };
 use s2n_tls::security::{self, Policy};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tls_shutdown::{
-    Gate, GracefulStream, PlainStream, RecordAligned, ShutdownState, tokio_rustls,
-};
+use tokio_tls_shutdown::{Gate, GracefulStream, RecordAligned, ShutdownState, tokio_rustls};
 
-use crate::support::{Case, Peer, Role, Scripted, Version, Wire, pair};
+use crate::{
+    library::{Exception, Io, Library},
+    support::{Case, Peer, Role, Scripted, Version, Wire, pair},
+};
 
 /// Has a macro write something for each library.
 macro_rules! for_each_library {
@@ -23,49 +23,6 @@ macro_rules! for_each_library {
         $each!(native_tls NativeTls: $($argument)*);
         $each!(s2n S2n: $($argument)*);
     };
-}
-
-/// A transport.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
-/// What does not hold over a library: the scenario, the version, and why.
-pub(crate) type Exception = (&'static str, Version, &'static str);
-
-pub(crate) trait Library {
-    type Tls<IO: Io>: PlainStream + AsyncRead + AsyncWrite + Send + Unpin;
-
-    const NAME: &str;
-
-    /// A plain stream can be asked whether the peer has closed.
-    const LOOKS_AHEAD: bool = true;
-
-    /// A write that was blocked has to be repeated before an alert can be sent.
-    const REPEATS_WRITES: bool = false;
-
-    /// The library refuses writes to a plain stream after `close_notify`.
-    const REFUSES_WRITES: bool = true;
-
-    /// A transport that blocks is tried at every byte of our alert, not only at some.
-    const TRIES_EVERY_BYTE: bool = false;
-
-    /// Tells the code of a fatal alert.
-    const TELLS_ALERTS: bool = true;
-
-    const EXCEPTIONS: &[Exception] = &[];
-
-    /// Returns `true` if there is such a stream.
-    fn speaks(_: Case) -> bool {
-        true
-    }
-
-    /// Performs the handshake in the role of the case.
-    fn open<IO: Io>(case: Case, io: IO) -> impl Future<Output = io::Result<Self::Tls<IO>>>;
-
-    fn into_transport(
-        stream: GracefulStream<Self::Tls<RecordAligned<Scripted>>>,
-    ) -> Result<RecordAligned<Scripted>, ShutdownState>;
 }
 
 pub(crate) struct Rustls;
@@ -123,6 +80,8 @@ impl Library for Openssl {
 
     const REPEATS_WRITES: bool = true;
 
+    const REPORTS_EOF: bool = false;
+
     async fn open<IO: Io>(case: Case, io: IO) -> io::Result<Self::Tls<IO>> {
         let ssl = Self::ssl(case).map_err(io::Error::other)?;
         let mut tls = tokio_openssl::SslStream::new(ssl, Gate::new(io))?;
@@ -146,6 +105,8 @@ impl Library for NativeTls {
     const NAME: &str = "native-tls";
 
     const REPEATS_WRITES: bool = true;
+
+    const REPORTS_EOF: bool = false;
 
     const LOOKS_AHEAD: bool = false;
 

@@ -5,6 +5,7 @@ mod support;
 
 #[macro_use]
 mod libraries;
+mod library;
 #[cfg(all(feature = "metrics", feature = "tracing"))]
 mod observed;
 mod pairs;

@@ -11,7 +11,7 @@ use tokio_tls_shutdown::{GracefulStream, ShutdownExt};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
-    libraries::Library,
+    library::Library,
     scenarios::{done, plain, runtime},
     support::{CASES, Role},
 };

@@ -9,7 +9,8 @@ use tokio_tls_shutdown::{
 };
 
 use crate::{
-    libraries::{Library, NativeTls, Openssl, Rustls, S2n},
+    libraries::{NativeTls, Openssl, Rustls, S2n},
+    library::Library,
     support::{Case, Role, Version, in_time},
 };
 

@@ -7,7 +7,8 @@ use tokio::{
 use tokio_tls_shutdown::{ClosePolicy, GracefulStream, PeerClose, ShutdownExt, ShutdownState};
 
 use crate::{
-    libraries::{Library, NativeTls, Openssl, S2n},
+    libraries::{NativeTls, Openssl, S2n},
+    library::Library,
     support::{CASES, Case, PemFiles, Program, Role, Version, in_time},
 };
 

@@ -17,10 +17,11 @@ use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{
     CloseOnDrop, CloseOutcome, ClosePolicy, CloseTracker, GracefulStream, PeerClose, PeerStatus,
     RecordAligned, Role as Side, ShutdownError, ShutdownExt, ShutdownState,
+    is_missing_close_notify,
 };
 
 use crate::{
-    libraries::Library,
+    library::Library,
     support::{
         CASES, Case, Peer, Rig, Role, Scripted, Step, Wire, forge, in_time, pair, poll_while_woken,
     },
@@ -70,6 +71,7 @@ scenarios! {
     one_way,
     bidirectional,
     peer_ends_without_close_notify,
+    peer_ends_without_close_notify_on_a_plain_stream,
     peer_stays_silent,
     peer_floods,
     both_with_full_buffers,
@@ -223,11 +225,41 @@ fn peer_ends_without_close_notify<L: Library>(case: Case) {
                 _ => ErrorKind::ConnectionReset,
             }
         );
-        assert_eq!(
-            tokio_tls_shutdown::is_missing_close_notify(&read),
-            expected == PeerClose::Eof
-        );
+        assert_eq!(is_missing_close_notify(&read), expected == PeerClose::Eof);
     }
+}
+
+/// The error is that of the library, if it has one.
+fn peer_ends_without_close_notify_on_a_plain_stream<L: Library>(case: Case) {
+    for (end, expected) in [
+        (Step::Zero, PeerClose::Eof),
+        (Step::Fail(ErrorKind::ConnectionReset), PeerClose::Reset),
+    ] {
+        let mut rig = plain::<L>(case);
+        rig.peer_writes(b"half of it");
+        rig.wire.at_end(end);
+        let mut got = Vec::new();
+        let read = done(rig.stream.read_to_end(&mut got));
+        assert_eq!(got, b"half of it");
+        if L::REPORTS_EOF || expected == PeerClose::Reset {
+            let read = read.unwrap_err();
+            let is_missing = expected == PeerClose::Eof;
+            assert_eq!(is_missing_close_notify(&read), is_missing, "{read:?}");
+            let wrapped = io::Error::new(read.kind(), read);
+            assert_eq!(is_missing_close_notify(&wrapped), is_missing);
+        } else {
+            assert_eq!(read.unwrap(), 10);
+        }
+        assert!(!rig.stream.received_close_notify());
+        let closed = done(rig.stream.shutdown_bidirectional()).unwrap();
+        assert_eq!(closed.peer(), expected);
+    }
+
+    let mut rig = plain::<L>(case);
+    rig.wire
+        .feed(&forge::plain_record(forge::APPLICATION_DATA, &[1; 40]));
+    let failed = done(rig.stream.read(&mut [0; 9])).unwrap_err();
+    assert!(!is_missing_close_notify(&failed), "{failed:?}");
 }
 
 fn peer_stays_silent<L: Library>(case: Case) {

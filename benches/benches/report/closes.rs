@@ -7,8 +7,8 @@ use std::{
 
 use tokio_tls_shutdown_benches::{
     contender::{
-        Close, Closes, Contender, Graceful, OpenSsl, Plain, Recipe, RecipeInTime,
-        RustlsTokioStream, S2n, Way,
+        Close, Closes, Contender, Graceful, GracefulOpenSsl, GracefulS2n, OpenSsl, Plain, Recipe,
+        RecipeInTime, RustlsNext, RustlsTokioStream, S2n, Way,
     },
     link::{Duplex, Link, Tcp},
     raw::{self, RawPair},
@@ -90,7 +90,10 @@ fn entries<'a, L: Link>(close: Close) -> Vec<Entry<'a>> {
         entry::<L, _>(Way::<RecipeInTime>::new(version), close),
         entry::<L, _>(Way::<Plain>::new(version), close),
         entry::<L, _>(OpenSsl::default(), close),
+        entry::<L, _>(GracefulOpenSsl::default(), close),
         entry::<L, _>(S2n::default(), close),
+        entry::<L, _>(GracefulS2n::default(), close),
+        entry::<L, _>(RustlsNext::new(version), close),
     ]
 }
 

@@ -70,7 +70,7 @@ pub(crate) struct Memory {
 }
 
 /// Arguments of `one_close`, and whether it can be told the version.
-pub(crate) const CONTENDERS: [(&str, bool); 10] = [
+pub(crate) const CONTENDERS: [(&str, bool); 13] = [
     ("raw", true),
     ("graceful", true),
     ("unbounded", true),
@@ -80,17 +80,23 @@ pub(crate) const CONTENDERS: [(&str, bool); 10] = [
     ("recipe-in-time", true),
     ("plain", true),
     ("openssl", false),
+    ("graceful-openssl", false),
     ("s2n", false),
+    ("graceful-s2n", false),
+    ("rustls-next", true),
 ];
 
-const OVER_TCP: [(&str, &str); 8] = [
+const OVER_TCP: [(&str, &str); 11] = [
     ("graceful", "tokio-tls-shutdown"),
     ("unbounded", "the same, `no_deadline()`"),
     ("recipe", "tokio-rustls by hand"),
     ("recipe-in-time", "by hand, in a timeout"),
     ("plain", "tokio-rustls shutdown()"),
     ("openssl", "tokio-openssl"),
+    ("graceful-openssl", "tokio-tls-shutdown on tokio-openssl"),
     ("s2n", "s2n-tls-tokio"),
+    ("graceful-s2n", "tokio-tls-shutdown on s2n-tls-tokio"),
+    ("rustls-next", "tokio-tls-shutdown on rustls 0.24"),
     ("rustls-tokio-stream", "rustls-tokio-stream"),
 ];
 

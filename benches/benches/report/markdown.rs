@@ -183,7 +183,10 @@ fn title(contender: &str) -> &'static str {
         "recipe-in-time" => "by hand, in a timeout",
         "plain" => "tokio-rustls `shutdown()`",
         "openssl" => "tokio-openssl",
-        _ => "s2n-tls-tokio",
+        "graceful-openssl" => "ours on tokio-openssl",
+        "s2n" => "s2n-tls-tokio",
+        "graceful-s2n" => "ours on s2n-tls-tokio",
+        _ => "ours on rustls 0.24",
     }
 }
 

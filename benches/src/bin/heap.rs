@@ -9,15 +9,17 @@ use std::{
 
 use allocation_counter::measure;
 use serde_json::{Value, json};
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::{AsyncWrite, DuplexStream, duplex};
 use tokio_tls_shutdown::{
     ClosePolicy, CloseProgress, CloseTracker, GracefulConnector, GracefulStream, RecordAligned,
     ShutdownExt,
     resumption::ClientSessions,
     tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream, rustls::ClientConnection},
 };
+#[cfg(feature = "others")]
+use tokio_tls_shutdown_benches::contender::RustlsNext;
 use tokio_tls_shutdown_benches::{
-    canned::{self, Canned},
+    canned::{self, Canned, OverCanned},
     contender::{Close, Contender, Graceful, Plain, Recipe, Way},
     raw::{self, RawPair},
     tls::{Version, server_name},
@@ -54,16 +56,14 @@ fn row(version: Version, close: Close, name: &str, work: impl FnOnce()) -> Value
 }
 
 /// What the close of the client's end allocates.
-fn allocations<C>(version: Version, close: Close) -> Value
+fn allocations<C>(contender: &C, version: Version, close: Close) -> Value
 where
-    Way<C>: Contender<Canned, Stream = tokio_tls_shutdown::tokio_rustls::TlsStream<Canned>>,
+    C: Contender<Canned, Stream: OverCanned + AsyncWrite + Unpin>,
 {
-    let contender = Way::<C>::new(version);
-    let mut client = block_on(canned::client(&contender, close, &[]));
-    let name = <Way<C> as Contender<Canned>>::NAME;
-    row(version, close, name, || match close {
-        Close::Notify => now(Way::<C>::close_notify(&mut client)),
-        _ => now(Way::<C>::shutdown_bidirectional(&mut client)),
+    let mut client = block_on(canned::client(contender, close, &[]));
+    row(version, close, C::NAME, || match close {
+        Close::Notify => now(C::close_notify(&mut client)),
+        _ => now(C::shutdown_bidirectional(&mut client)),
     })
 }
 
@@ -224,9 +224,11 @@ fn main() {
     for version in Version::BOTH {
         for close in [Close::Notify, Close::Answer] {
             allocated.push(raw_allocations(version, close));
-            allocated.push(allocations::<Graceful>(version, close));
-            allocated.push(allocations::<Recipe>(version, close));
-            allocated.push(allocations::<Plain>(version, close));
+            allocated.push(allocations(&Way::<Graceful>::new(version), version, close));
+            allocated.push(allocations(&Way::<Recipe>::new(version), version, close));
+            allocated.push(allocations(&Way::<Plain>::new(version), version, close));
+            #[cfg(feature = "others")]
+            allocated.push(allocations(&RustlsNext::new(version), version, close));
         }
     }
     let mut memory = sizes();

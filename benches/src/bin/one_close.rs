@@ -10,7 +10,9 @@ use std::{
 use clap::{Parser, ValueEnum};
 use tokio::{io::DuplexStream, net::TcpStream};
 #[cfg(feature = "others")]
-use tokio_tls_shutdown_benches::contender::{OpenSsl, RustlsTokioStream, S2n};
+use tokio_tls_shutdown_benches::contender::{
+    GracefulOpenSsl, GracefulS2n, OpenSsl, RustlsNext, RustlsTokioStream, S2n,
+};
 use tokio_tls_shutdown_benches::{
     contender::{Close, Contender, Graceful, Plain, Recipe, RecipeInTime, Unbounded, Way, Wrapped},
     link::{Duplex, Link, Tcp},
@@ -57,7 +59,13 @@ enum Name {
     #[cfg(feature = "others")]
     Openssl,
     #[cfg(feature = "others")]
+    GracefulOpenssl,
+    #[cfg(feature = "others")]
     S2n,
+    #[cfg(feature = "others")]
+    GracefulS2n,
+    #[cfg(feature = "others")]
+    RustlsNext,
     #[cfg(feature = "others")]
     RustlsTokioStream,
 }
@@ -164,7 +172,13 @@ fn main() {
         #[cfg(feature = "others")]
         Name::Openssl => run!(&OpenSsl::default()),
         #[cfg(feature = "others")]
+        Name::GracefulOpenssl => run!(&GracefulOpenSsl::default()),
+        #[cfg(feature = "others")]
         Name::S2n => run!(&S2n::default()),
+        #[cfg(feature = "others")]
+        Name::GracefulS2n => run!(&GracefulS2n::default()),
+        #[cfg(feature = "others")]
+        Name::RustlsNext => run!(&RustlsNext::new(version)),
         #[cfg(feature = "others")]
         Name::RustlsTokioStream => over_tcp(&RustlsTokioStream::default(), close),
     }

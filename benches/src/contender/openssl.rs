@@ -1,5 +1,5 @@
-//! tokio-openssl. Its `shutdown()` is `SSL_shutdown(3)` called once, and FIN; called again it
-//! waits for the peer's close_notify.
+//! tokio-openssl, closed by itself and by us. Its `shutdown()` is `SSL_shutdown(3)` called once, and
+//! FIN; called again it waits for the peer's close_notify.
 
 use std::pin::Pin;
 
@@ -10,6 +10,7 @@ use openssl::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_openssl::SslStream;
+use tokio_tls_shutdown::{Gate, ShutdownExt};
 
 use super::Contender;
 use crate::tls::{NAME, pem};
@@ -18,6 +19,10 @@ pub struct OpenSsl {
     client: SslContext,
     server: SslContext,
 }
+
+/// The same over a `Gate`, closed by us.
+#[derive(Default)]
+pub struct GracefulOpenSsl(OpenSsl);
 
 fn context(method: SslMethod) -> SslContextBuilder {
     let mut context = SslContext::builder(method).expect("a context");
@@ -83,5 +88,28 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Contender<IO> for OpenSsl {
             Err(e) if e.kind() != std::io::ErrorKind::NotConnected => panic!("{e}"),
             _ => {}
         }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Contender<IO> for GracefulOpenSsl {
+    const NAME: &'static str = "tokio-tls-shutdown on tokio-openssl";
+
+    type Stream = SslStream<Gate<IO>>;
+
+    async fn connect(&self, io: IO) -> Self::Stream {
+        self.0.connect(Gate::new(io)).await
+    }
+
+    async fn accept(&self, io: IO) -> Self::Stream {
+        self.0.accept(Gate::new(io)).await
+    }
+
+    async fn close_notify(tls: &mut Self::Stream) {
+        tls.close_notify().await.expect("a close");
+    }
+
+    async fn shutdown_bidirectional(tls: &mut Self::Stream) {
+        let closed = tls.shutdown_bidirectional().await.expect("a close");
+        assert!(closed.is_clean());
     }
 }

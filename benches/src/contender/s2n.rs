@@ -1,9 +1,10 @@
-//! s2n-tls-tokio. Its `shutdown()` sends close_notify and FIN; reading to the end then waits for
+//! s2n-tls-tokio, closed by itself and by us. Its `shutdown()` sends close_notify and FIN; reading to the end then waits for
 //! the peer's.
 
 use s2n_tls::{config::Config, security::DEFAULT_TLS13};
 use s2n_tls_tokio::{TlsAcceptor, TlsConnector, TlsStream};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_tls_shutdown::{Gate, ShutdownExt};
 
 use super::Contender;
 use crate::tls::{NAME, pem};
@@ -12,6 +13,10 @@ pub struct S2n {
     connector: TlsConnector,
     acceptor: TlsAcceptor,
 }
+
+/// The same over a `Gate`, closed by us.
+#[derive(Default)]
+pub struct GracefulS2n(S2n);
 
 impl Default for S2n {
     fn default() -> Self {
@@ -63,5 +68,28 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Contender<IO> for S2n {
     async fn shutdown_bidirectional(tls: &mut Self::Stream) {
         tls.shutdown().await.expect("a shutdown");
         tls.read_to_end(&mut Vec::new()).await.expect("a read");
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Contender<IO> for GracefulS2n {
+    const NAME: &'static str = "tokio-tls-shutdown on s2n-tls-tokio";
+
+    type Stream = TlsStream<Gate<IO>>;
+
+    async fn connect(&self, io: IO) -> Self::Stream {
+        self.0.connect(Gate::new(io)).await
+    }
+
+    async fn accept(&self, io: IO) -> Self::Stream {
+        self.0.accept(Gate::new(io)).await
+    }
+
+    async fn close_notify(tls: &mut Self::Stream) {
+        tls.close_notify().await.expect("a close");
+    }
+
+    async fn shutdown_bidirectional(tls: &mut Self::Stream) {
+        let closed = tls.shutdown_bidirectional().await.expect("a close");
+        assert!(closed.is_clean());
     }
 }

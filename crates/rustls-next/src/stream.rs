@@ -71,6 +71,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> TlsStream<IO> {
         Self::open(connection, Vec::new(), io, Role::Server).await
     }
 
+    /// Returns a mutable reference to the transport.
+    ///
+    /// Reading from it or writing to it directly breaks the TLS session.
+    pub fn get_mut(&mut self) -> &mut IO {
+        &mut self.io
+    }
+
     async fn open(
         connection: Box<dyn Session>,
         out: Vec<u8>,

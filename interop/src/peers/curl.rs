@@ -17,6 +17,7 @@ pub(super) const PEER: Peer = Peer {
 client 1.2 | close_notify | close_notify | whole or cut to us, whole to it or none to us, whole to it | - | taken for close_notify | noticed | - | - | resumed | -
 client 1.3 | close_notify | close_notify | whole or cut to us, whole to it or none to us, whole to it | - | taken for close_notify | noticed | - | - | resumed | -
 ",
+    expected_with_openssl: "",
     may_be_missing: None,
 };
 

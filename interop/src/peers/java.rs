@@ -15,5 +15,6 @@ server 1.3 | close_notify | close_notify | whole | whole | taken for close_notif
 client 1.2 | close_notify | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | taken for close_notify | noticed | FIN | RST | resumed | works
 client 1.3 | close_notify | close_notify | whole | whole | taken for close_notify | noticed | FIN | RST | resumed | works
 ",
+    expected_with_openssl: "",
     may_be_missing: None,
 };

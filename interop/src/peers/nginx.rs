@@ -27,6 +27,7 @@ server 1.3 | FIN | close_notify | whole or cut to us, whole to it or none to us,
 client 1.2 | FIN | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
 client 1.3 | FIN | close_notify | whole or cut to us, whole to it or none to us, whole to it | none | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
 ",
+    expected_with_openssl: "",
     may_be_missing: None,
 };
 
@@ -44,6 +45,7 @@ pub(super) const WEB: Peer = Peer {
 server 1.2 | FIN | close_notify | - | whole | - | - | - | - | resumed | -
 server 1.3 | FIN | close_notify | - | whole | - | - | - | - | resumed | -
 ",
+    expected_with_openssl: "",
     may_be_missing: None,
 };
 

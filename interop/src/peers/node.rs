@@ -19,5 +19,6 @@ server 1.3 | close_notify | close_notify | whole | whole | taken for close_notif
 client 1.2 | close_notify | close_notify | whole | whole | taken for close_notify | noticed | FIN | RST | resumed | -
 client 1.3 | close_notify | close_notify | whole | whole | taken for close_notify | noticed | FIN | RST | resumed | -
 ",
+    expected_with_openssl: "",
     may_be_missing: None,
 };

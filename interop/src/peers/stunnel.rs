@@ -23,6 +23,7 @@ server 1.3 | close_notify | close_notify | whole | whole | taken for close_notif
 client 1.2 | close_notify | close_notify | whole | whole | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
 client 1.3 | close_notify | close_notify | whole | whole | taken for close_notify | taken for close_notify | - | close_notify | resumed | -
 ",
+    expected_with_openssl: "",
     may_be_missing: None,
 };
 

@@ -17,6 +17,7 @@ pub(super) const PEER: Peer = Peer {
 client 1.2 | FIN | FIN | whole | - | noticed | noticed | - | - | full handshake | -
 client 1.3 | FIN | FIN | whole | - | noticed | noticed | - | - | full handshake | -
 ",
+    expected_with_openssl: "",
     may_be_missing: None,
 };
 

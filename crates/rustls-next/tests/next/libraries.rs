@@ -7,43 +7,18 @@ use rustls::{
     crypto::Identity,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_tls_shutdown::{GracefulStream, PlainStream, RecordAligned, ShutdownState, TlsStream};
+use rustls_ring::{DEFAULT_TLS12_PROVIDER, DEFAULT_TLS13_PROVIDER};
+use tokio_tls_shutdown::{GracefulStream, RecordAligned, ShutdownState, TlsStream};
 
-use crate::support::{Case, Role, Scripted, Version, pair};
+use crate::{
+    library::{Io, Library},
+    support::{Case, Role, Scripted, Version, pair},
+};
 
 macro_rules! for_each_library {
     ($each:ident: $($argument:tt)*) => {
         $each!(rustls_next RustlsNext: $($argument)*);
     };
-}
-
-/// A transport.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
-/// As in `tests/backends/libraries.rs`.
-pub(crate) trait Library {
-    type Tls<IO: Io>: PlainStream + AsyncRead + AsyncWrite + Send + Unpin;
-
-    const NAME: &str;
-    const LOOKS_AHEAD: bool = true;
-    const REPEATS_WRITES: bool = false;
-    const REFUSES_WRITES: bool = true;
-    const TRIES_EVERY_BYTE: bool = true;
-    const TELLS_ALERTS: bool = true;
-    const EXCEPTIONS: &[(&str, Version, &str)] = &[];
-
-    fn speaks(_: Case) -> bool {
-        true
-    }
-
-    fn open<IO: Io>(case: Case, io: IO) -> impl Future<Output = io::Result<Self::Tls<IO>>>;
-
-    fn into_transport(
-        stream: GracefulStream<Self::Tls<RecordAligned<Scripted>>>,
-    ) -> Result<RecordAligned<Scripted>, ShutdownState>;
 }
 
 pub(crate) struct RustlsNext;
@@ -53,12 +28,16 @@ impl Library for RustlsNext {
 
     const NAME: &str = "rustls 0.24";
 
-    /// The peer has the version of the case, and no other.
+    const TRIES_EVERY_BYTE: bool = true;
+
     async fn open<IO: Io>(case: Case, io: IO) -> io::Result<Self::Tls<IO>> {
         let (certificate, key) = pair::pem();
         let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-        let provider = Arc::new(rustls_ring::DEFAULT_PROVIDER);
+        let provider = Arc::new(match case.version {
+            Version::Tls12 => DEFAULT_TLS12_PROVIDER,
+            Version::Tls13 => DEFAULT_TLS13_PROVIDER,
+        });
         match case.role {
             Role::Client => {
                 let mut roots = RootCertStore::empty();

@@ -8,5 +8,7 @@ mod support;
 #[macro_use]
 mod libraries;
 
+#[path = "../../../../tests/backends/library.rs"]
+mod library;
 #[path = "../../../../tests/backends/scenarios.rs"]
 mod scenarios;
