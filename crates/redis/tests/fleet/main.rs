@@ -10,6 +10,7 @@ mod support;
 
 mod clients;
 mod outages;
+mod processes;
 mod resuming;
 mod servers;
 mod slow_link;

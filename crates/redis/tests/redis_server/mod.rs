@@ -126,12 +126,19 @@ impl RedisServer {
 
     /// How often `command` was called since the start.
     pub fn calls(&self, command: &str) -> u64 {
-        let mut socket = self.send("INFO commandstats\r\nQUIT");
-        let mut stats = String::new();
-        socket.read_to_string(&mut stats).unwrap();
-        let start = format!("cmdstat_{command}:calls=");
-        let calls = stats.lines().find_map(|line| line.strip_prefix(&start));
-        calls.map_or(0, |calls| calls.split(',').next().unwrap().parse().unwrap())
+        let calls = self.info("commandstats", &format!("cmdstat_{command}"));
+        let calls = calls.trim_start_matches("calls=").split(',').next();
+        calls.unwrap_or_default().parse().unwrap_or(0)
+    }
+
+    /// What `INFO section` says of `field`; nothing if that is not there.
+    pub fn info(&self, section: &str, field: &str) -> String {
+        let mut socket = self.send(&format!("INFO {section}\r\nQUIT"));
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        let mut fields = answer.lines().filter_map(|line| line.split_once(':'));
+        let found = fields.find(|(name, _)| *name == field);
+        found.map_or_else(String::new, |(_, value)| value.to_owned())
     }
 }
 
