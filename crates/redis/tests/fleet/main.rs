@@ -9,6 +9,8 @@ mod site;
 mod support;
 
 mod clients;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod outages;
 mod processes;
 mod resuming;

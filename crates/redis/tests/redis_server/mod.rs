@@ -1,6 +1,7 @@
 //! A `redis-server` of the test's own: on a free port and a socket, started and stopped by it.
 #![allow(dead_code, unreachable_pub, reason = "each program uses a part of it")]
 
+pub mod cluster;
 pub mod slow_link;
 
 use std::{
@@ -14,22 +15,29 @@ use std::{
 
 use tempfile::TempDir;
 
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 pub struct RedisServer {
     dir: TempDir,
     port: u16,
+    settings: Vec<String>,
     child: Option<Child>,
 }
 
 impl RedisServer {
     pub fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        Self::start_with(Vec::new())
+    }
+
+    /// With more settings, as arguments of `redis-server`.
+    pub fn start_with(settings: Vec<String>) -> Self {
         let mut this = Self {
             dir: tempfile::tempdir().unwrap(),
-            port,
+            port: free_port(),
+            settings,
             child: None,
         };
         this.restart();
@@ -50,6 +58,7 @@ impl RedisServer {
         ];
         let spawned = Command::new("redis-server")
             .args(args.as_flattened())
+            .args(&self.settings)
             .current_dir(self.dir.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -133,7 +142,11 @@ impl RedisServer {
 
     /// What `INFO section` says of `field`; nothing if that is not there.
     pub fn info(&self, section: &str, field: &str) -> String {
-        let mut socket = self.send(&format!("INFO {section}\r\nQUIT"));
+        self.field(&format!("INFO {section}"), field)
+    }
+
+    fn field(&self, command: &str, field: &str) -> String {
+        let mut socket = self.send(&format!("{command}\r\nQUIT"));
         let mut answer = String::new();
         socket.read_to_string(&mut answer).unwrap();
         let mut fields = answer.lines().filter_map(|line| line.split_once(':'));
