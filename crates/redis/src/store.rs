@@ -8,7 +8,7 @@ use redis::{
 };
 #[cfg(feature = "cluster")]
 use redis::{cluster::ClusterClient, cluster_async::ClusterConnection};
-use tokio::{sync::OnceCell, time::timeout};
+use tokio::sync::OnceCell;
 use tokio_tls_shutdown::resumption::fleet::{FleetStore, Lookup, StoreFuture, Write};
 
 use crate::batch::Batches;
@@ -131,11 +131,8 @@ impl<C: ConnectionLike + Clone + Send + Sync + 'static> RedisStore<C> {
         // A task, which goes on when a handshake has waited long enough: connecting takes several
         // round trips, and to a cluster more.
         let cell = Arc::clone(&self.connection);
-        let connected = tokio::spawn(async move {
-            // Connecting to a cluster whose master has just died may not end.
-            let connect = async || timeout(LIMIT, connect()).await.map_err(io::Error::from)?;
-            cell.get_or_try_init(connect).await.cloned()
-        });
+        let connected =
+            tokio::spawn(async move { cell.get_or_try_init(|| connect()).await.cloned() });
         connected.await.map_err(io::Error::from)?
     }
 
