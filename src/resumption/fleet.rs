@@ -44,6 +44,12 @@
 //! | who has a key can read | recorded TLS 1.2 connections that resumed | those, if they can read the database, too |
 //! | a resumption waits for | nothing | one round trip to the database |
 //!
+//! # Encryption
+//!
+//! Sessions are encrypted and named as [`FleetKeys`] says. These ciphers are those of RustCrypto,
+//! whichever crypto provider rustls has, and **are not validated for FIPS 140**: a provider in FIPS mode
+//! does not change that. Where it is required, use the provider's ticket keys.
+//!
 //! # What it costs
 //!
 //! A lookup is one round trip within the handshake, from a task of its own. A connection that
@@ -78,6 +84,11 @@
 //! The write is sent when the connection has ended. A client that connects to another server within
 //! that moment is not resumed. The first handshake of each [configuration](super#contexts) is a full
 //! one if the client has no certificate.
+//!
+//! Go's `crypto/tls` resumes TLS 1.3 sessions here, and never one of TLS 1.2: there it keeps a session
+//! only if the server has sent a ticket (RFC 5077), and its session id is 32 random bytes in each
+//! connection, which is looked up and not found. With [ticket keys](#when-to-use-ticket-keys-instead)
+//! it resumes in both versions.
 //!
 //! [`ClientSessions`](super::ClientSessions) stays in memory: a client's session is as good as a
 //! password, for one server name, until it expires. Clients gain little if they share them, since each makes one

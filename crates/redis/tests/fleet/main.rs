@@ -9,7 +9,10 @@ mod site;
 mod support;
 
 mod clients;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod outages;
+mod processes;
 mod resuming;
 mod servers;
 mod slow_link;

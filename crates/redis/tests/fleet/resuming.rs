@@ -1,9 +1,15 @@
 //! What resumes at the other server.
 
+use std::sync::Arc;
+
 use tokio_tls_shutdown::{
     GracefulConnector,
-    resumption::{ClientSessions, Retention},
+    resumption::{
+        ClientSessions, Retention,
+        fleet::{FleetKeys, FleetSessions},
+    },
 };
+use tokio_tls_shutdown_redis::{RedisStore, redis};
 
 use crate::{
     redis_server::RedisServer,
@@ -114,6 +120,32 @@ async fn e12_a_changed_value_costs_a_full_handshake() {
             assert!(!b.resumes(&client).await, "{kind:?} {spoil}");
             assert_eq!(b.sessions.stats().rejected, 1, "{kind:?} {spoil}");
             assert!(b.resumes(&client).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn e12_names_begin_with_the_prefix_and_others_do_not_see_them() {
+    let redis = RedisServer::start();
+    for kind in KINDS {
+        redis.command("FLUSHALL");
+        let start = async |prefix: Option<&str>| {
+            let store = RedisStore::lazy(redis::Client::open(redis.url()).unwrap());
+            let store = match prefix {
+                Some(prefix) => store.with_prefix(prefix),
+                None => store,
+            };
+            let sessions = FleetSessions::new(Arc::new(store), FleetKeys::new([1; 32]), "www");
+            Server::start_with(kind, sessions).await
+        };
+        for (prefix, pattern) in [(None, "tls:*"), (Some("a:"), "a:*")] {
+            let (server, other) = (start(prefix).await, start(Some("b:")).await);
+            let client = client(kind);
+            assert!(!server.resumes(&client).await);
+            let all = format!("*{}", redis.len());
+            assert_eq!(redis.command(&format!("KEYS {pattern}")), all, "{kind:?}");
+            assert!(!other.resumes(&client).await, "{kind:?} {pattern}");
+            redis.command("FLUSHALL");
         }
     }
 }

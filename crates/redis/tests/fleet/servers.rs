@@ -25,6 +25,10 @@ impl Server {
     pub(crate) async fn start(kind: Kind, url: &str, key: u8, context: &str) -> Self {
         let store = RedisStore::lazy(redis::Client::open(url).unwrap());
         let sessions = FleetSessions::new(Arc::new(store), FleetKeys::new([key; 32]), context);
+        Self::start_with(kind, sessions).await
+    }
+
+    pub(crate) async fn start_with(kind: Kind, sessions: FleetSessions) -> Self {
         let acceptor = GracefulAcceptor::new(kind.server()).with_fleet_sessions(sessions.clone());
         // From now on it resumes sessions of clients without a certificate.
         drop(meet(&client(kind), &acceptor).await);

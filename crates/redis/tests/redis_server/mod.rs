@@ -1,6 +1,7 @@
 //! A `redis-server` of the test's own: on a free port and a socket, started and stopped by it.
 #![allow(dead_code, unreachable_pub, reason = "each program uses a part of it")]
 
+pub mod cluster;
 pub mod slow_link;
 
 use std::{
@@ -14,22 +15,29 @@ use std::{
 
 use tempfile::TempDir;
 
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 pub struct RedisServer {
     dir: TempDir,
     port: u16,
+    settings: Vec<String>,
     child: Option<Child>,
 }
 
 impl RedisServer {
     pub fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        Self::start_with(Vec::new())
+    }
+
+    /// With more settings, as arguments of `redis-server`.
+    pub fn start_with(settings: Vec<String>) -> Self {
         let mut this = Self {
             dir: tempfile::tempdir().unwrap(),
-            port,
+            port: free_port(),
+            settings,
             child: None,
         };
         this.restart();
@@ -50,6 +58,7 @@ impl RedisServer {
         ];
         let spawned = Command::new("redis-server")
             .args(args.as_flattened())
+            .args(&self.settings)
             .current_dir(self.dir.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -126,12 +135,23 @@ impl RedisServer {
 
     /// How often `command` was called since the start.
     pub fn calls(&self, command: &str) -> u64 {
-        let mut socket = self.send("INFO commandstats\r\nQUIT");
-        let mut stats = String::new();
-        socket.read_to_string(&mut stats).unwrap();
-        let start = format!("cmdstat_{command}:calls=");
-        let calls = stats.lines().find_map(|line| line.strip_prefix(&start));
-        calls.map_or(0, |calls| calls.split(',').next().unwrap().parse().unwrap())
+        let calls = self.info("commandstats", &format!("cmdstat_{command}"));
+        let calls = calls.trim_start_matches("calls=").split(',').next();
+        calls.unwrap_or_default().parse().unwrap_or(0)
+    }
+
+    /// What `INFO section` says of `field`; nothing if that is not there.
+    pub fn info(&self, section: &str, field: &str) -> String {
+        self.field(&format!("INFO {section}"), field)
+    }
+
+    fn field(&self, command: &str, field: &str) -> String {
+        let mut socket = self.send(&format!("{command}\r\nQUIT"));
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        let mut fields = answer.lines().filter_map(|line| line.split_once(':'));
+        let found = fields.find(|(name, _)| *name == field);
+        found.map_or_else(String::new, |(_, value)| value.to_owned())
     }
 }
 

@@ -162,7 +162,7 @@ macro_rules! captured {
 }
 
 /// Their second connection, where they keep sessions: OpenSSL 3.0, Python 3, curl, Java, Go, wget,
-/// GnuTLS, Node.js and Chromium. rustls is in `tests/fleet`.
+/// GnuTLS, Node.js, Chromium and NSS. rustls is in `tests/fleet`.
 fn captured() -> Vec<Captured> {
     vec![
         captured!("chromium-12", true, 32, &[]),
@@ -176,6 +176,8 @@ fn captured() -> Vec<Captured> {
         captured!("java-12", false, 32, &[]),
         captured!("java-13", true, 32, &[208]),
         captured!("node-12", true, 32, &[]),
+        captured!("nss-12", false, 32, &[]),
+        captured!("nss-13", true, 0, &[192]),
         captured!("openssl-12", false, 32, &[]),
         captured!("openssl-13", true, 32, &[208]),
         captured!("python-12", false, 32, &[]),
