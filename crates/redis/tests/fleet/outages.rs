@@ -1,4 +1,5 @@
-//! Redis is killed, paused, full and restarted while clients connect.
+//! Redis is killed, paused, full and restarted while clients connect. How many of them wait for it is
+//! tested with the clock of Tokio paused, in the core's tests of `fleet`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -57,13 +58,6 @@ async fn outage(kind: Kind, bad: impl AsyncFnOnce(&mut RedisServer)) {
     });
     bad(&mut redis).await;
     running.await.unwrap();
-    for server in &servers {
-        let stats = server.sessions.stats();
-        // Those that failed in a row have opened the circuit, so that the others did not wait: at
-        // most 5, with those that waited at the same time, and one for each probe.
-        let waited = stats.timed_out + stats.failed;
-        assert!(waited <= 5 + 2 * CLIENTS as u64 + 5, "{stats:?}");
-    }
     recovers(kind, &servers).await;
 }
 
