@@ -1,14 +1,18 @@
-//! The example `probe`, as its users run it, against servers that end in each way there is.
+//! The program as its users run it, against servers that end in each way there is.
 
-mod support;
+#[path = "../../../tests/support/pair.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test program uses a part of it"
+)]
+mod pair;
 
 use std::{
-    env,
     future::pending,
     io::{self, Write},
-    path::PathBuf,
     process::Output,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,35 +27,13 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
 use tokio_tls_shutdown::{GracefulStream, ShutdownExt};
 
-use support::{Case, Role, Version, pair::PemFiles};
+use pair::{Case, PemFiles, Role, Version};
 
 const TLS12: Case = Case::new(Version::Tls12, Role::Client);
 const TLS13: Case = Case::new(Version::Tls13, Role::Client);
 
-/// Builds the example as this test was built: not every way to run tests builds examples.
-fn probe() -> &'static PathBuf {
-    static PROBE: OnceLock<PathBuf> = OnceLock::new();
-    PROBE.get_or_init(|| {
-        let test = env::current_exe().unwrap();
-        let directory = test.ancestors().nth(2).unwrap();
-        let profile = match directory.file_name().unwrap().to_str().unwrap() {
-            "debug" => "dev",
-            profile => profile,
-        };
-        let built = std::process::Command::new(env!("CARGO"))
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["build", "--quiet", "--example", "probe"])
-            .args(["--profile", profile, "--target-dir"])
-            .arg(directory.parent().unwrap())
-            .status();
-        assert!(built.unwrap().success(), "the probe cannot be built");
-        let file = format!("probe{}", env::consts::EXE_SUFFIX);
-        directory.join("examples").join(file)
-    })
-}
-
 async fn run(args: &[&str]) -> Output {
-    let mut command = Command::new(probe());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tls-close-probe"));
     command.args(args).kill_on_drop(true);
     command.output().await.unwrap()
 }
@@ -127,7 +109,9 @@ async fn refusal(args: &[&str]) -> String {
     assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
     assert!(output.stdout.is_empty(), "{args:?}");
     let mut lines = stderr.lines();
-    let line = lines.next().and_then(|line| line.strip_prefix("probe: "));
+    let line = lines
+        .next()
+        .and_then(|line| line.strip_prefix("tls-close-probe: "));
     assert_eq!(lines.next(), None, "{args:?}");
     line.unwrap().to_owned()
 }

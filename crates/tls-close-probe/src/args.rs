@@ -8,7 +8,7 @@ use clap::Parser;
 
 /// Tells how a TLS server ends a connection.
 #[derive(Parser)]
-#[command(name = "probe")]
+#[command(name = "tls-close-probe")]
 pub(crate) struct Args {
     /// The server; the port is 443 unless given, an IPv6 address with a port is [::1]:443
     #[arg(value_name = "HOST:PORT")]

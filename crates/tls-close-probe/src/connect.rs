@@ -15,7 +15,7 @@ use tokio::{
     net::TcpStream,
     time::{Instant, timeout},
 };
-use tokio_rustls::{TlsConnector, client::TlsStream, rustls};
+use tokio_tls_shutdown::tokio_rustls::{TlsConnector, client::TlsStream, rustls};
 use tokio_tls_shutdown::{GracefulStream, RecordAligned};
 
 use crate::{args::Args, insecure::AcceptAny, report::milliseconds};

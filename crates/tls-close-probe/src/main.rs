@@ -1,6 +1,6 @@
 //! Tells how a TLS server ends a connection.
 //!
-//! `cargo run --release --example probe -- example.com:443`
+//! `cargo run --release -p tls-close-probe -- example.com:443`
 //!
 //! It connects, says and hears what there is, sends close_notify, and looks at what comes: the
 //! server's own close_notify or none, data, session tickets, and then FIN or RST. A second
@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         Err(e) => {
             let line = format!("{e:#}").replace('\n', " ");
             // There is nobody left to tell if stderr is closed.
-            let _ = writeln!(io::stderr(), "probe: {line}");
+            let _ = writeln!(io::stderr(), "tls-close-probe: {line}");
             ExitCode::FAILURE
         }
     }
