@@ -1,39 +1,51 @@
-//! Connects: the address, the certificates to trust, and the handshake.
+//! Connects: TCP, STARTTLS where asked for, and the TLS handshake.
 
-use std::{io, net::Ipv6Addr, path::Path, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::anyhow;
 use bstr::ByteSlice;
-use rustls::{
-    ClientConfig, ConfigBuilder, HandshakeKind, RootCertStore,
-    client::WantsClientCert,
-    crypto::ring,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
+use rustls::{ClientConfig, HandshakeKind, pki_types::ServerName};
 use serde::Serialize;
 use tokio::{
     net::TcpStream,
-    time::{Instant, timeout},
+    time::{Instant, timeout_at},
 };
-use tokio_tls_shutdown::tokio_rustls::{TlsConnector, client::TlsStream, rustls};
-use tokio_tls_shutdown::{GracefulStream, RecordAligned};
+use tokio_tls_shutdown::{
+    GracefulStream, RecordAligned,
+    tokio_rustls::{TlsConnector, client::TlsStream, rustls},
+};
 
-use crate::{args::Args, insecure::AcceptAny, report::milliseconds};
+use crate::{
+    failure::{Failure, Stage},
+    milliseconds::milliseconds,
+    observe::{Secrets, Transport, alert_name},
+    options::Options,
+    starttls::{Dialog, StarttlsError},
+    target::Target,
+    timeline::{Side, Timeline, What},
+};
 
-/// Aligned to records, so that what follows the server's close_notify is not lost.
-pub(crate) type Stream = GracefulStream<TlsStream<RecordAligned<TcpStream>>>;
+/// Aligned to records, so that what follows the server's `close_notify` is not lost.
+pub(crate) type Stream = GracefulStream<TlsStream<RecordAligned<Transport<TcpStream>>>>;
 
 /// What a connection is, as of its handshake.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(crate) struct Facts {
     /// The address that was connected to.
     pub(crate) address: String,
     pub(crate) server_name: String,
+    pub(crate) starttls: Option<&'static str>,
     /// `TLSv1_2` or `TLSv1_3`.
     pub(crate) tls_version: String,
     pub(crate) cipher_suite: String,
-    /// From the first SYN to the end of the handshake.
+    /// From the first SYN to the end of the TCP handshake.
+    pub(crate) connect_ms: f64,
+    /// From the first SYN to the end of the TLS handshake.
     pub(crate) handshake_ms: f64,
+    /// Whether the server asked for a certificate of the client.
+    pub(crate) certificate_requested: bool,
+    /// Whether one was sent then.
+    pub(crate) certificate_given: bool,
     #[serde(skip)]
     pub(crate) resumed: bool,
 }
@@ -43,152 +55,135 @@ pub(crate) struct Connected {
     pub(crate) facts: Facts,
 }
 
-pub(crate) struct Server {
-    host: String,
-    port: u16,
-    name: ServerName<'static>,
-    connector: TlsConnector,
-    limit: Duration,
-}
+/// Connects within the time limit, and writes to the timeline.
+pub(crate) async fn connect(
+    target: &Target,
+    options: &Options,
+    config: &ClientConfig,
+    timeline: &Arc<Timeline>,
+) -> Result<Connected, Failure> {
+    let begun = Instant::now();
+    let until = begun + options.timeout;
+    let name = options.sni.as_deref().unwrap_or(&target.host);
+    let name = ServerName::try_from(name.to_owned())
+        .map_err(|_| Failure::new(Stage::Connect, format!("invalid server name `{name}`")))?;
 
-impl Server {
-    pub(crate) fn new(args: &Args) -> anyhow::Result<Self> {
-        let (host, port) = host_and_port(&args.server)
-            .with_context(|| format!("`{}` is no HOST:PORT, HOST or [IPV6]:PORT", args.server))?;
-        let name = args.server_name.as_deref().unwrap_or(host);
-        let name = ServerName::try_from(name.to_owned())
-            .with_context(|| format!("`{name}` is no server name"))?;
-        Ok(Self {
-            host: host.into(),
-            port,
-            name,
-            connector: TlsConnector::from(Arc::new(config(args)?)),
-            limit: args.timeout,
-        })
+    let tcp = timeout_at(until, tcp(target))
+        .await
+        .unwrap_or_else(|_| Err(anyhow!("no answer within {:?}", options.timeout)))
+        .map_err(|e| {
+            let name = target.name();
+            Failure::new(
+                Stage::Connect,
+                format!("failed to connect to {name}: {e:#}"),
+            )
+        })?;
+    let connect_ms = milliseconds(begun.elapsed());
+    timeline.add(Side::Local, What::Connected, 0, None);
+
+    let address = tcp.peer_addr().map(|address| address.to_string());
+    let address = address.unwrap_or_default();
+    let secrets = Arc::new(Secrets::default());
+    let mut transport = Transport::new(tcp, timeline.clone(), &secrets);
+    if let Some(protocol) = options.starttls {
+        let dialog = Dialog::new(&mut transport, &name);
+        let done = timeout_at(until, protocol.negotiate(dialog)).await;
+        done.unwrap_or(Err(StarttlsError::TimedOut)).map_err(|e| {
+            if matches!(e, StarttlsError::TimedOut) {
+                timeline.add(Side::Local, What::GaveUp, 0, None);
+            }
+            Failure::starttls(protocol.name(), e)
+        })?;
     }
+    transport.begin_tls();
 
-    /// Connects and shakes hands within the time limit.
-    pub(crate) async fn connect(&self) -> anyhow::Result<Connected> {
-        let begun = Instant::now();
-        let Self {
-            host, port, limit, ..
-        } = self;
-        let tcp = timeout(*limit, TcpStream::connect((host.as_str(), *port)))
-            .await
-            .map_err(|_| anyhow!("no answer within {limit:?}"))
-            .and_then(|result| Ok(result?))
-            .with_context(|| format!("{host} port {port} cannot be connected to"))?;
-        // Without it, waiting for the server behind a small write takes 41 ms.
-        tcp.set_nodelay(true)?;
-        let address = tcp.peer_addr()?.to_string();
-        let handshake = self
-            .connector
-            .connect(self.name.clone(), RecordAligned::new(tcp))
-            .into_fallible();
-        let left = limit.saturating_sub(begun.elapsed());
-        let tls = timeout(left, handshake)
-            .await
-            .map_err(|_| anyhow!("the TLS handshake did not end within {limit:?}"))?
-            .map_err(|(error, transport)| explain(error, transport))?;
-
-        let session = tls.get_ref().1;
-        let facts = Facts {
-            address,
-            server_name: self.name.to_str().into_owned(),
-            tls_version: format!("{:?}", session.protocol_version().context("no version")?),
-            cipher_suite: format!(
-                "{:?}",
-                session
-                    .negotiated_cipher_suite()
-                    .context("no cipher suite")?
-                    .suite()
-            ),
-            handshake_ms: milliseconds(begun.elapsed()),
-            resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
-        };
-        let stream = GracefulStream::new(tls);
-        Ok(Connected { stream, facts })
-    }
-}
-
-fn host_and_port(server: &str) -> Option<(&str, u16)> {
-    const HTTPS: u16 = 443;
-    if server.parse::<Ipv6Addr>().is_ok() {
-        return Some((server, HTTPS));
-    }
-    let (host, port) = match server.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']')?;
-            host.parse::<Ipv6Addr>().ok()?;
-            (host, port)
+    let mut config = config.clone();
+    // The secrets of this connection stay in this process, for the timeline.
+    config.key_log = secrets.clone();
+    let handshake = TlsConnector::from(Arc::new(config))
+        .connect(name.clone(), RecordAligned::new(transport))
+        .into_fallible();
+    let tls = match timeout_at(until, handshake).await {
+        Ok(Ok(tls)) => tls,
+        Ok(Err((error, transport))) => {
+            let failure = explain(&error, transport);
+            return Err(Failure {
+                certificate_requested: secrets.certificate_requested(),
+                ..failure
+            });
         }
-        None => server.split_at(server.find(':').unwrap_or(server.len())),
+        Err(_) => {
+            timeline.add(Side::Local, What::GaveUp, 0, None);
+            let limit = options.timeout;
+            let text = format!("the TLS handshake did not finish within {limit:?}");
+            return Err(Failure::timed_out(Stage::Handshake, text));
+        }
     };
-    let port = match port.strip_prefix(':') {
-        Some(port) => port.parse().ok().filter(|port| *port > 0)?,
-        None if port.is_empty() => HTTPS,
-        None => return None,
+
+    let session = tls.get_ref().1;
+    let tls_version = session.protocol_version();
+    let tls_version = tls_version.map(|version| format!("{version:?}"));
+    let tls_version = tls_version.unwrap_or_default();
+    timeline.add(
+        Side::Local,
+        What::HandshakeFinished,
+        0,
+        Some(tls_version.clone()),
+    );
+    let suite = session.negotiated_cipher_suite();
+    let certificate_requested = secrets.certificate_requested();
+    let facts = Facts {
+        address,
+        server_name: name.to_str().into_owned(),
+        starttls: options.starttls.map(|protocol| protocol.name()),
+        tls_version,
+        cipher_suite: suite.map_or_else(String::new, |suite| format!("{:?}", suite.suite())),
+        connect_ms,
+        handshake_ms: milliseconds(begun.elapsed()),
+        certificate_requested,
+        certificate_given: certificate_requested && options.has_certificate,
+        resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
     };
-    (!host.is_empty()).then_some((host, port))
+    let stream = GracefulStream::new(tls);
+    Ok(Connected { stream, facts })
 }
 
-fn config(args: &Args) -> anyhow::Result<ClientConfig> {
-    let provider = Arc::new(ring::default_provider());
-    let versions = match args.tls12 {
-        true => &[&rustls::version::TLS12][..],
-        false => rustls::ALL_VERSIONS,
-    };
-    let builder =
-        ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions)?;
-    let builder: ConfigBuilder<_, WantsClientCert> = match args.insecure {
-        true => builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AcceptAny(provider))),
-        false => builder.with_root_certificates(match &args.ca {
-            Some(path) => roots_of(path)
-                .with_context(|| format!("{} cannot be used as --ca", path.display()))?,
-            None => system_roots()?,
-        }),
-    };
-    Ok(builder.with_no_client_auth())
-}
-
-fn roots_of(path: &Path) -> anyhow::Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path)? {
-        roots.add(certificate?)?;
-    }
-    match roots.is_empty() {
-        true => bail!("it holds no PEM certificate"),
-        false => Ok(roots),
-    }
-}
-
-fn system_roots() -> anyhow::Result<RootCertStore> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    match (roots.is_empty(), found.errors.into_iter().next()) {
-        (false, _) => Ok(roots),
-        (true, None) => bail!("the system has no root certificates: see --ca and --insecure"),
-        (true, Some(e)) => Err(e).context("the system's root certificates cannot be read"),
-    }
+async fn tcp(target: &Target) -> anyhow::Result<TcpStream> {
+    let tcp = TcpStream::connect((target.host.as_str(), target.port)).await?;
+    // Without it, waiting for the server behind a small write takes 41 ms.
+    tcp.set_nodelay(true)?;
+    Ok(tcp)
 }
 
 /// Says in plain words why a handshake failed.
-fn explain(error: io::Error, transport: RecordAligned<TcpStream>) -> anyhow::Error {
+fn explain(error: &io::Error, transport: RecordAligned<Transport<TcpStream>>) -> Failure {
     let (_, unread) = transport.into_parts();
     let cause = error.get_ref().and_then(|e| e.downcast_ref());
-    match cause {
+    let text = match cause {
         Some(rustls::Error::InvalidCertificate(_)) => {
-            anyhow!("{error}: see --ca, --server-name and --insecure")
+            return Failure::certificate(format!("{error}"));
+        }
+        Some(rustls::Error::AlertReceived(alert)) => {
+            let code = u8::from(*alert);
+            let name = alert_name(code);
+            let text = format!("the server refused the TLS handshake: alert {name}");
+            return Failure::alert(text, code);
         }
         // RecordAligned has kept it from rustls.
-        None if error.kind() == io::ErrorKind::InvalidData => {
+        None if error.kind() == io::ErrorKind::InvalidData && !unread.is_empty() => {
             let line = unread.lines().next().unwrap_or_default();
             let line = line[..line.len().min(60)].escape_ascii();
-            anyhow!("this is no TLS server: it says `{line}`")
+            return Failure::not_tls(format!("not a TLS server: it says `{line}`"));
         }
-        _ => anyhow::Error::new(error).context("the TLS handshake failed"),
-    }
+        _ => match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                "the server closed the connection during the TLS handshake".into()
+            }
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                "the server reset the connection during the TLS handshake".into()
+            }
+            _ => format!("the TLS handshake failed: {error}"),
+        },
+    };
+    Failure::new(Stage::Handshake, text)
 }

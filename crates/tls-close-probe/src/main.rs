@@ -1,87 +1,108 @@
-//! Tells how a TLS server ends a connection.
+//! Shows how TLS servers close their connections.
 //!
 //! `cargo run --release -p tls-close-probe -- example.com:443`
 //!
-//! It connects, says and hears what there is, sends close_notify, and looks at what comes: the
-//! server's own close_notify or none, data, session tickets, and then FIN or RST. A second
-//! connection tells whether the session is resumed.
-//!
-//! The exit code is 0 when there is a report, whatever it says; 1 when there is none, with one line
-//! on stderr; 2 when the command line is wrong.
+//! It connects, sends and receives what there is, sends `close_notify`, and looks at what comes: the
+//! server's own `close_notify` or none, data, session tickets, and then FIN or RST. A second
+//! connection shows whether the session resumes. The README has the options and the exit status.
 
 mod args;
 mod close;
 mod connect;
 mod converse;
+mod diagram;
+mod documents;
+mod fail_on;
+mod failure;
 mod insecure;
+mod many;
+mod milliseconds;
+mod nagios;
+mod observe;
+mod options;
+mod output;
+mod page;
+mod paint;
+mod probe;
 mod report;
+mod starttls;
+mod svg;
+mod table;
+mod target;
+mod text;
+mod timeline;
+mod trust;
+mod verdict;
+mod watch;
 
 use std::{
     io::{self, Write},
     process::ExitCode,
 };
 
-use anyhow::Context;
+use anyhow::ensure;
 use clap::Parser;
 
 use args::Args;
-use connect::Server;
-use report::Report;
+use nagios::State;
+use options::Options;
+use output::Output;
 
-async fn probe(args: &Args) -> anyhow::Result<Report> {
-    let request = args.request()?;
-    let server = Server::new(args)?;
-    let mut connected = server.connect().await?;
-    let conversation = converse::converse(&mut connected.stream, &request, args.timeout).await;
-    let close = close::close(connected.stream, args.timeout).await;
-    let again = match server.connect().await {
-        Ok(second) => {
-            let resumed = second.facts.resumed;
-            close::close_politely(second.stream).await;
-            Ok(resumed)
-        }
-        Err(e) => Err(format!("{e:#}")),
-    };
-    Ok(Report {
-        connection: connected.facts,
-        conversation,
-        close,
-        resumed: again.as_ref().ok().copied(),
-        resumption_error: again.err(),
-    })
-}
+/// `EX_USAGE` of sysexits.h: none of the statuses that say something of a server.
+const USAGE: u8 = 64;
 
-fn print(report: &Report, json: bool) -> anyhow::Result<()> {
-    let text = match json {
-        true => format!("{}\n", serde_json::to_string_pretty(report)?),
-        false => report.to_string(),
-    };
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever read it has seen enough.
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("the report could not be printed"),
+async fn probe(args: &Args) -> anyhow::Result<State> {
+    let targets = target::targets(args)?;
+    ensure!(
+        args.svg.is_none() || targets.len() == 1,
+        "--svg takes one server; see --html for many"
+    );
+    let options = Options::new(args)?;
+    let output = Output::new(args, targets.len());
+    if args.watch.is_some() {
+        return watch::watch(&targets, &options, args, &output).await;
     }
+    let reports = many::probe_all(&targets, &options, args.jobs.into(), |report, bar| {
+        bar.suspend(|| output.each(report))
+    });
+    let reports = reports.await?;
+    output.round(&reports)?;
+    output.files(&reports)?;
+    Ok(State::worst(&reports, &args.fail_on))
 }
 
-fn run(args: &Args) -> anyhow::Result<()> {
+fn run(args: &Args) -> anyhow::Result<u8> {
+    if let Some(document) = documents::document(args)? {
+        output::print(&document, anstream::ColorChoice::Never)?;
+        return Ok(0);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let report = runtime.block_on(probe(args));
+    let state = runtime.block_on(probe(args));
     // A name that is still being looked up would hold us up.
     runtime.shutdown_background();
-    print(&report?, args.json)
+    Ok(state?.exit_code())
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(e) => {
+            // There is nobody left to tell if the stream is closed.
+            let _ = e.print();
+            return match e.use_stderr() {
+                true => USAGE.into(),
+                false => ExitCode::SUCCESS,
+            };
+        }
+    };
     match run(&args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code.into(),
         Err(e) => {
             let line = format!("{e:#}").replace('\n', " ");
-            // There is nobody left to tell if stderr is closed.
             let _ = writeln!(io::stderr(), "tls-close-probe: {line}");
-            ExitCode::FAILURE
+            USAGE.into()
         }
     }
 }

@@ -1,0 +1,34 @@
+//! The ways to close that `--fail-on` names.
+
+use clap::ValueEnum;
+
+use crate::close::Answer;
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Any of the others
+    Unclean,
+    /// FIN without close_notify
+    Fin,
+    /// A reset without close_notify
+    Reset,
+    /// No close_notify within the time limit
+    Silence,
+    /// More data than is read after our close_notify
+    Flood,
+    /// An error of TLS or of the transport
+    Error,
+}
+
+impl FailOn {
+    pub(crate) fn includes(self, answer: Answer) -> bool {
+        match self {
+            Self::Unclean => answer != Answer::CloseNotify,
+            Self::Fin => answer == Answer::Fin,
+            Self::Reset => answer == Answer::Reset,
+            Self::Silence => answer == Answer::TimedOut,
+            Self::Flood => answer == Answer::DiscardLimit,
+            Self::Error => answer == Answer::Failed,
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The timeline of a connection: who sent what, and when.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::milliseconds::milliseconds;
+
+/// A server that sends tiny things of different kinds cannot fill the memory.
+const MOST: usize = 200;
+
+#[derive(Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Side {
+    Client,
+    Server,
+    /// Something that was noticed here and is on no wire.
+    Local,
+}
+
+#[derive(Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum What {
+    /// TCP is connected.
+    Connected,
+    /// Plaintext before the handshake.
+    Starttls,
+    Handshake,
+    ChangeCipherSpec,
+    /// The handshake is finished for the client.
+    HandshakeFinished,
+    ApplicationData,
+    /// NewSessionTicket of TLS 1.3.
+    Ticket,
+    KeyUpdate,
+    CloseNotify,
+    /// Another alert, or one of TLS 1.2 that could not be told.
+    Alert,
+    /// A record of TLS 1.3 that could not be decrypted.
+    Encrypted,
+    /// Not a TLS record.
+    Plaintext,
+    /// A record of which only a part came.
+    PartialRecord,
+    Fin,
+    Reset,
+    /// The time limit passed.
+    GaveUp,
+}
+
+/// One thing that was sent, or several of a kind in a row.
+#[derive(Clone, Serialize)]
+pub(crate) struct Event {
+    /// When it was complete, from the first SYN.
+    pub(crate) ms: f64,
+    /// The same of the last, where several are one event.
+    pub(crate) until_ms: f64,
+    pub(crate) from: Side,
+    pub(crate) what: What,
+    pub(crate) count: u64,
+    /// On the wire, record headers included.
+    pub(crate) bytes: u64,
+    pub(crate) detail: Option<String>,
+}
+
+/// Shared by a connection's transport and those who use it.
+pub(crate) struct Timeline {
+    start: Instant,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    events: Vec<Event>,
+    omitted: u64,
+}
+
+impl Timeline {
+    pub(crate) fn new(start: Instant) -> Self {
+        Self {
+            start,
+            inner: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add(&self, from: Side, what: What, bytes: usize, detail: Option<String>) {
+        self.add_many(from, what, 1, bytes, detail);
+    }
+
+    pub(crate) fn add_many(
+        &self,
+        from: Side,
+        what: What,
+        count: u64,
+        bytes: usize,
+        detail: Option<String>,
+    ) {
+        let ms = milliseconds(self.start.elapsed());
+        let bytes = bytes as u64;
+        let mut inner = self.lock();
+        let full = inner.events.len() >= MOST;
+        match inner.events.last_mut() {
+            Some(last) if (last.from, last.what, &last.detail) == (from, what, &detail) => {
+                last.until_ms = ms;
+                last.count += count;
+                last.bytes += bytes;
+            }
+            // The end is always shown.
+            _ if full && !matches!(what, What::Fin | What::Reset | What::GaveUp) => {
+                inner.omitted += count;
+            }
+            _ => inner.events.push(Event {
+                ms,
+                until_ms: ms,
+                from,
+                what,
+                count,
+                bytes,
+                detail,
+            }),
+        }
+    }
+
+    /// Names the alert of this side, where it sent one that could not be read (TLS 1.2) and is known
+    /// to have sent `close_notify`.
+    pub(crate) fn sent_close_notify(&self, side: Side) {
+        let mut inner = self.lock();
+        let mut unread = inner.events.iter_mut().filter(|event| {
+            event.from == side && event.what == What::Alert && event.detail.is_none()
+        });
+        if let (Some(alert), None) = (unread.next(), unread.next()) {
+            if alert.count == 1 {
+                alert.what = What::CloseNotify;
+            }
+        }
+    }
+
+    /// Returns the events, and how many were left out.
+    pub(crate) fn events(&self) -> (Vec<Event>, u64) {
+        let inner = self.lock();
+        (inner.events.clone(), inner.omitted)
+    }
+}
+
+impl Event {
+    /// What it is, in a few words.
+    pub(crate) fn label(&self) -> String {
+        let many = self.count;
+        let of = |one: &str, several: &str| match many {
+            1 => one.to_owned(),
+            _ => format!("{many} {several}"),
+        };
+        let text = match self.what {
+            What::Connected => "TCP connected".into(),
+            What::Starttls => "plaintext before TLS".into(),
+            What::Handshake => of("handshake", "handshake records"),
+            What::ChangeCipherSpec => "ChangeCipherSpec".into(),
+            What::HandshakeFinished => "handshake finished".into(),
+            What::ApplicationData => of("application data", "records of application data"),
+            What::Ticket => of("session ticket", "session tickets"),
+            What::KeyUpdate => of("KeyUpdate", "KeyUpdates"),
+            What::CloseNotify => "close_notify".into(),
+            What::Alert => of("alert", "alerts"),
+            What::Encrypted => of("encrypted record", "encrypted records"),
+            What::Plaintext => "plaintext".into(),
+            What::PartialRecord => "part of a record".into(),
+            What::Fin => "FIN".into(),
+            What::Reset => "RST".into(),
+            What::GaveUp => "gave up".into(),
+        };
+        match (&self.detail, self.what) {
+            (Some(detail), What::Handshake) => detail.clone(),
+            (Some(detail), _) => format!("{text}: {detail}"),
+            (None, _) => text,
+        }
+    }
+}
