@@ -1,14 +1,15 @@
 //! Connects: TCP, STARTTLS where asked for, and the TLS handshake.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use bstr::ByteSlice;
 use rustls::{ClientConfig, HandshakeKind, pki_types::ServerName};
 use serde::Serialize;
 use tokio::{
+    io::AsyncReadExt,
     net::TcpStream,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_tls_shutdown::{
     GracefulStream, RecordAligned,
@@ -106,7 +107,7 @@ pub(crate) async fn connect(
     let tls = match timeout_at(until, handshake).await {
         Ok(Ok(tls)) => tls,
         Ok(Err((error, transport))) => {
-            let failure = explain(&error, transport);
+            let failure = explain(&error, transport).await;
             return Err(Failure {
                 certificate_requested: secrets.certificate_requested(),
                 ..failure
@@ -156,8 +157,8 @@ async fn tcp(target: &Target) -> anyhow::Result<TcpStream> {
 }
 
 /// Says in plain words why a handshake failed.
-fn explain(error: &io::Error, transport: RecordAligned<Transport<TcpStream>>) -> Failure {
-    let (_, unread) = transport.into_parts();
+async fn explain(error: &io::Error, transport: RecordAligned<Transport<TcpStream>>) -> Failure {
+    let (mut transport, mut unread) = transport.into_parts();
     let cause = error.get_ref().and_then(|e| e.downcast_ref());
     let text = match cause {
         Some(rustls::Error::InvalidCertificate(_)) => {
@@ -171,6 +172,9 @@ fn explain(error: &io::Error, transport: RecordAligned<Transport<TcpStream>>) ->
         }
         // RecordAligned has kept it from rustls.
         None if error.kind() == io::ErrorKind::InvalidData && !unread.is_empty() => {
+            // The transport has stopped behind what might have been a header.
+            let more = timeout(Duration::from_millis(100), transport.read_buf(&mut unread));
+            let _ = more.await;
             let line = unread.lines().next().unwrap_or_default();
             let line = line[..line.len().min(60)].escape_ascii();
             return Failure::not_tls(format!("not a TLS server: it says `{line}`"));

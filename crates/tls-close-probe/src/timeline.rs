@@ -105,9 +105,13 @@ impl Timeline {
         let mut inner = self.lock();
         let full = inner.events.len() >= MOST;
         match inner.events.last_mut() {
-            Some(last) if (last.from, last.what, &last.detail) == (from, what, &detail) => {
+            Some(last) if last.is_continued_by(from, what, detail.as_deref()) => {
+                last.detail = detail;
                 last.until_ms = ms;
-                last.count += count;
+                // Plaintext has no records to count.
+                if !matches!(what, What::Plaintext | What::Starttls) {
+                    last.count += count;
+                }
                 last.bytes += bytes;
             }
             // The end is always shown.
@@ -148,6 +152,12 @@ impl Timeline {
 }
 
 impl Event {
+    /// Plaintext is one, however it is cut; its detail is how it begins.
+    fn is_continued_by(&self, from: Side, what: What, detail: Option<&str>) -> bool {
+        (self.from, self.what) == (from, what)
+            && (what == What::Plaintext || self.detail.as_deref() == detail)
+    }
+
     /// What it is, in a few words.
     pub(crate) fn label(&self) -> String {
         let many = self.count;

@@ -84,7 +84,7 @@ pub(crate) fn of_failure(failure: &Failure) -> Verdict {
 }
 
 pub(crate) fn of_close(facts: &Facts, conversation: &Conversation, close: &Close) -> Verdict {
-    if let Some(code) = close.alert.filter(|&code| is_about_the_client(code)) {
+    if let Some(code) = refusal(facts, close) {
         let name = alert_name(code);
         let words = format!("the server refused this client after the handshake: alert {name}");
         let verdict = Verdict::new(Status::Refused, words);
@@ -180,9 +180,14 @@ const RESET: &str = "The server closes its socket with unread data, or aborts th
 const PROTOCOL_VERSION: u8 = 70;
 const UNRECOGNIZED_NAME: u8 = 112;
 
-/// Returns `true` for the alerts of RFC 8446, section 6.2, with which a server refuses a client for who
-/// it is.
-fn is_about_the_client(code: u8) -> bool {
-    // From bad_certificate to certificate_unknown; unknown_ca and access_denied; certificate_required.
-    matches!(code, 42..=46 | 48..=49 | 116)
+/// Returns the alert with which the server refused the client for who it is (RFC 8446, section 6.2).
+fn refusal(facts: &Facts, close: &Close) -> Option<u8> {
+    close.alert.filter(|code| match code {
+        // From bad_certificate to certificate_unknown; unknown_ca and access_denied;
+        // certificate_required.
+        42..=46 | 48..=49 | 116 => true,
+        // handshake_failure and decrypt_error: of a certificate, if one was asked for.
+        40 | 51 => facts.certificate_requested,
+        _ => false,
+    })
 }

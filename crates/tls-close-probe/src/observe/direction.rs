@@ -16,6 +16,8 @@ pub(super) struct Direction {
     mode: Mode,
     /// What has come of the current record.
     record: Vec<u8>,
+    /// How the plaintext begins that is no TLS.
+    excerpt: Vec<u8>,
     decoder: Decoder,
     timeline: Arc<Timeline>,
 }
@@ -35,6 +37,7 @@ impl Direction {
             side,
             mode: Mode::Before,
             record: Vec::new(),
+            excerpt: Vec::new(),
             decoder: Decoder::new(side, secrets),
             timeline,
         }
@@ -101,11 +104,12 @@ impl Direction {
                 .timeline
                 .add(self.side, What::Starttls, bytes.len(), None),
             _ => {
-                let line = bytes.split(|&byte| byte == b'\n').next();
-                let line = line.unwrap_or_default();
-                let excerpt = line[..line.len().min(EXCERPT)].escape_ascii().to_string();
+                let room = EXCERPT - self.excerpt.len();
+                self.excerpt.extend(&bytes[..bytes.len().min(room)]);
+                let line = self.excerpt.split(|&byte| byte == b'\n').next();
+                let line = line.unwrap_or_default().escape_ascii().to_string();
                 self.timeline
-                    .add(self.side, What::Plaintext, bytes.len(), Some(excerpt));
+                    .add(self.side, What::Plaintext, bytes.len(), Some(line));
             }
         }
     }
