@@ -37,14 +37,14 @@ pub(super) async fn negotiate<IO: AsyncRead + AsyncWrite + Unpin>(
 /// Reads the stream header and the features; returns whether STARTTLS is among them.
 fn features(bytes: &[u8]) -> Result<Option<(bool, usize)>, StarttlsError> {
     let mut offers = false;
-    walk(bytes, 1, |namespace, name| {
+    walk(bytes, 1, |namespace, name, rest| {
         if (namespace, name) == (Some(TLS), b"starttls") {
             offers = true;
         }
         match (namespace, name) {
-            (Some(STREAMS), b"error") => refused(bytes),
+            (Some(STREAMS), b"error") => refused(rest),
             (Some(STREAMS), b"stream" | b"features") => Ok(()),
-            (Some(STREAMS), _) => unexpected(bytes),
+            (Some(STREAMS), _) => unexpected(rest),
             _ => Ok(()),
         }
     })
@@ -53,20 +53,21 @@ fn features(bytes: &[u8]) -> Result<Option<(bool, usize)>, StarttlsError> {
 
 /// Reads the answer to `<starttls/>`.
 fn proceed(bytes: &[u8]) -> Result<Option<((), usize)>, StarttlsError> {
-    walk(bytes, 0, |namespace, name| match (namespace, name) {
+    walk(bytes, 0, |namespace, name, rest| match (namespace, name) {
         (Some(TLS), b"proceed") => Ok(()),
-        (Some(TLS), b"failure") | (_, b"error") => refused(bytes),
-        _ => unexpected(bytes),
+        (Some(TLS), b"failure") | (_, b"error") => refused(rest),
+        _ => unexpected(rest),
     })
     .map(|len| len.map(|len| ((), len)))
 }
 
-/// Passes each element that begins to `see`, until one ends at this depth. Returns where that is, or
+/// Passes each element that begins to `see` (its namespace, its name, and all from there on), until
+/// one ends at this depth. Returns where that is, or
 /// `None` if more has to come.
 fn walk(
     bytes: &[u8],
     depth: usize,
-    mut see: impl FnMut(Option<Namespace<'_>>, &[u8]) -> Result<(), StarttlsError>,
+    mut see: impl FnMut(Option<Namespace<'_>>, &[u8], &[u8]) -> Result<(), StarttlsError>,
 ) -> Result<Option<usize>, StarttlsError> {
     // The reader takes a tag that is cut off for a mistake.
     let Some(end) = bytes.iter().rposition(|&byte| byte == b'>') else {
@@ -75,6 +76,8 @@ fn walk(
     let mut reader = NsReader::from_reader(&bytes[..=end]);
     let mut open = 0;
     loop {
+        let begin = position(&reader);
+        let rest = bytes.get(begin..).unwrap_or_default();
         let (namespace, event) = match reader.read_resolved_event() {
             Ok(read) => read,
             Err(_) => return unexpected(bytes),
@@ -86,19 +89,19 @@ fn walk(
         };
         match event {
             Event::Start(tag) => {
-                see(namespace, tag.local_name().as_ref())?;
+                see(namespace, tag.local_name().as_ref(), rest)?;
                 open += 1;
             }
             Event::Empty(tag) => {
-                see(namespace, tag.local_name().as_ref())?;
+                see(namespace, tag.local_name().as_ref(), rest)?;
                 if open == depth {
-                    return position(&reader);
+                    return Ok(Some(position(&reader)));
                 }
             }
             Event::End(_) => {
                 open -= 1;
                 if open == depth {
-                    return position(&reader);
+                    return Ok(Some(position(&reader)));
                 }
             }
             Event::Eof => return Ok(None),
@@ -107,6 +110,6 @@ fn walk(
     }
 }
 
-fn position(reader: &NsReader<&[u8]>) -> Result<Option<usize>, StarttlsError> {
-    Ok(usize::try_from(reader.buffer_position()).ok())
+fn position(reader: &NsReader<&[u8]>) -> usize {
+    usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX)
 }

@@ -13,10 +13,10 @@ mod pages;
     reason = "each test program uses a part of it"
 )]
 mod pair;
-
 mod refusals;
 mod run;
+mod scripts;
 mod servers;
-
+mod starttls;
 mod timelines;
 mod watches;
