@@ -30,7 +30,7 @@ Of several servers the worst counts: 2, then 3, then 1.";
 /// close_notify or none, data, session tickets, and then FIN or RST. A second connection shows
 /// whether the session resumes.
 #[derive(Parser)]
-#[command(name = "tls-close-probe", version, styles = STYLES, after_help = AFTER_HELP)]
+#[command(name = "tls-close-probe", version, styles = STYLES, after_help = AFTER_HELP, args_override_self = true)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true)
     .args(["servers", "file", "schema", "completions", "man"]))]
 pub(crate) struct Args {

@@ -157,6 +157,8 @@ fn known_end(closed: &Result<tokio_tls_shutdown::Closed, ShutdownError>) -> Opti
         Ok(closed) => match closed.peer() {
             PeerClose::Reset => Some(TransportEnd::Reset),
             PeerClose::DiscardLimit => Some(TransportEnd::Sending),
+            // As long as it is waited for `close_notify`, it is waited for FIN.
+            PeerClose::TimedOut => Some(TransportEnd::Open),
             _ => None,
         },
         Err(e) => matches!(e, ShutdownError::Send(_)).then_some(TransportEnd::Reset),

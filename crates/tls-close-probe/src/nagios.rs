@@ -102,9 +102,9 @@ fn count(reports: &[Report], status: Status) -> usize {
     same.count()
 }
 
-/// The performance data: seconds of one server, counts of many.
+/// The performance data behind a bar: seconds of one server, counts of many. Nothing, if there is none.
 pub(crate) fn performance_data(reports: &[Report]) -> String {
-    match reports {
+    let data = match reports {
         [report] => {
             let mut data = Vec::new();
             if let Some(facts) = &report.connection {
@@ -126,5 +126,9 @@ pub(crate) fn performance_data(reports: &[Report]) -> String {
             let counts = statuses.map(|s| format!("{}={}", s.name(), count(reports, s)));
             counts.join(" ")
         }
+    };
+    match data.as_str() {
+        "" => data,
+        _ => format!(" | {data}"),
     }
 }

@@ -58,7 +58,7 @@ impl<'a> Output<'a> {
         let status = status_line(reports, &args.fail_on);
         if args.nagios {
             let data = performance_data(reports);
-            return self.print(&format!("{status} | {data}\n"));
+            return self.print(&format!("{status}{data}\n"));
         }
         let text = match reports {
             [report] => format!("{status}\n\n{}", Details(report)),

@@ -158,6 +158,7 @@ fn transport(close: &Close) -> String {
         TransportEnd::Reset if close.answer == Answer::Failed => "reset".into(),
         TransportEnd::Fin => format!("FIN {ms} ms later"),
         TransportEnd::Reset => format!("reset {ms} ms later"),
+        TransportEnd::Open if close.answer == Answer::TimedOut => "still open".into(),
         TransportEnd::Open => format!("still open {ms} ms later"),
         TransportEnd::Sending => "the server was still sending".into(),
     };

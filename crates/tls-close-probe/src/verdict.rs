@@ -94,7 +94,13 @@ pub(crate) fn of_close(facts: &Facts, conversation: &Conversation, close: &Close
         };
     }
     let mut verdict = of_answer(conversation, close);
-    if verdict.status == Status::Unclean && facts.certificate_requested && !facts.certificate_given
+    // In TLS 1.3 the client learns only behind the handshake whether it was accepted.
+    let unheard = conversation.received_bytes == 0 && close.tickets == 0;
+    if verdict.status == Status::Unclean
+        && facts.tls_version == "TLSv1_3"
+        && facts.certificate_requested
+        && !facts.certificate_given
+        && unheard
     {
         verdict = verdict.advise(GIVE_A_CERTIFICATE);
     }

@@ -60,7 +60,7 @@ fn lines(reports: &[Report], args: &Args, before: &mut HashMap<String, Status>) 
     let now = humantime::format_rfc3339_seconds(SystemTime::now());
     let mut text = format!("{now} {}", status_line(reports, &args.fail_on));
     if args.nagios {
-        text += &format!(" | {}", performance_data(reports));
+        text += &performance_data(reports);
     }
     text.push('\n');
     for report in reports {

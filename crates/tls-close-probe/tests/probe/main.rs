@@ -13,6 +13,7 @@ mod pages;
     reason = "each test program uses a part of it"
 )]
 mod pair;
+mod programs;
 mod refusals;
 mod run;
 mod scripts;
