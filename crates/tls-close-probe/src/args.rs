@@ -22,7 +22,17 @@ Exit status:
   2   a server could not be reached, or did not answer in time
   3   a server answered, but no TLS connection came about, or it refused this client
   64  the command line is wrong, or a file cannot be used
+
 Of several servers the worst counts: 2, then 3, then 1.";
+
+const SERVERS: &str = "\
+The servers; `-` reads them from standard input, one a line
+
+The port is 443, or that of the --starttls protocol, unless given. An IPv6 address with a port \
+is [::1]:443.";
+
+const USAGE: &str = "tls-close-probe [OPTIONS] <HOST[:PORT]>...
+       tls-close-probe [OPTIONS] --file <FILE>";
 
 /// Shows how TLS servers close their connections.
 ///
@@ -31,14 +41,12 @@ Of several servers the worst counts: 2, then 3, then 1.";
 /// whether the session resumes.
 #[derive(Parser)]
 #[command(name = "tls-close-probe", version, styles = STYLES, after_help = AFTER_HELP, args_override_self = true)]
+#[command(override_usage = USAGE)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true)
     .args(["servers", "file", "schema", "completions", "man"]))]
 pub(crate) struct Args {
     /// The servers; `-` reads them from standard input, one a line
-    ///
-    /// The port is 443, or that of the --starttls protocol, unless given. An IPv6 address with a
-    /// port is [::1]:443.
-    #[arg(value_name = "HOST[:PORT]")]
+    #[arg(value_name = "HOST[:PORT]", long_help = SERVERS)]
     pub(crate) servers: Vec<String>,
 
     /// Read more servers from this file, one a line; `#` begins a comment

@@ -106,8 +106,11 @@ pub(crate) async fn close(mut stream: Stream, limit: Duration, timeline: &Arc<Ti
             .await
             .unwrap_or(TransportEnd::Open),
     };
-    if transport == TransportEnd::Open {
-        timeline.add(Side::Local, What::GaveUp, 0, None);
+    match transport {
+        TransportEnd::Open => timeline.add(Side::Local, What::GaveUp, 0, None),
+        // It may have been found by writing alone.
+        TransportEnd::Reset => timeline.end(What::Reset, None),
+        TransportEnd::Fin | TransportEnd::Sending => {}
     }
     let mut close = Close {
         answer: Answer::Failed,

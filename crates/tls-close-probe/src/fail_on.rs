@@ -2,8 +2,6 @@
 
 use clap::ValueEnum;
 
-use crate::close::Answer;
-
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 pub(crate) enum FailOn {
     /// Any of the others
@@ -18,17 +16,4 @@ pub(crate) enum FailOn {
     Flood,
     /// An error of TLS or of the transport
     Error,
-}
-
-impl FailOn {
-    pub(crate) fn includes(self, answer: Answer) -> bool {
-        match self {
-            Self::Unclean => answer != Answer::CloseNotify,
-            Self::Fin => answer == Answer::Fin,
-            Self::Reset => answer == Answer::Reset,
-            Self::Silence => answer == Answer::TimedOut,
-            Self::Flood => answer == Answer::DiscardLimit,
-            Self::Error => answer == Answer::Failed,
-        }
-    }
 }

@@ -89,7 +89,7 @@ fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(e) => {
-            // There is nobody left to tell if the stream is closed.
+            // If the stream is closed, no one reads it.
             let _ = e.print();
             return match e.use_stderr() {
                 true => USAGE.into(),

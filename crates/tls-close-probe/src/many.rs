@@ -1,6 +1,9 @@
 //! Probes many servers in parallel.
 
-use std::io::{self, IsTerminal};
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
 
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -42,5 +45,6 @@ fn bar(servers: usize) -> ProgressBar {
     if let Ok(style) = style {
         bar.set_style(style.progress_chars("━╸─"));
     }
+    bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }

@@ -1,6 +1,8 @@
 //! The status line and the exit status, as Nagios and its kin take them.
 
-use crate::{fail_on::FailOn, paint, paint::Painted, report::Report, verdict::Status};
+use crate::{
+    close::Answer, fail_on::FailOn, paint, paint::Painted, report::Report, verdict::Status,
+};
 
 /// The exit status of one server or of many; the worst comes last.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
@@ -17,7 +19,7 @@ impl State {
             Status::Clean => Self::Ok,
             Status::Unclean => {
                 let answer = report.close.as_ref().map(|close| close.answer);
-                let named = answer.is_some_and(|a| fail_on.iter().any(|way| way.includes(a)));
+                let named = answer.is_some_and(|a| fail_on.iter().any(|way| includes(*way, a)));
                 match named {
                     true => Self::Warning,
                     false => Self::Ok,
@@ -64,6 +66,17 @@ impl State {
     }
 }
 
+fn includes(way: FailOn, answer: Answer) -> bool {
+    match way {
+        FailOn::Unclean => answer != Answer::CloseNotify,
+        FailOn::Fin => answer == Answer::Fin,
+        FailOn::Reset => answer == Answer::Reset,
+        FailOn::Silence => answer == Answer::TimedOut,
+        FailOn::Flood => answer == Answer::DiscardLimit,
+        FailOn::Error => answer == Answer::Failed,
+    }
+}
+
 /// The first line of the output.
 pub(crate) fn status_line(reports: &[Report], fail_on: &[FailOn]) -> String {
     let state = State::worst(reports, fail_on);
@@ -78,7 +91,8 @@ pub(crate) fn status_line(reports: &[Report], fail_on: &[FailOn]) -> String {
             } = report;
             // A bar would begin the performance data.
             let verdict = verdict.replace('|', "/");
-            format!("{head} - {server} {}: {verdict}", status.name())
+            let status = Painted(paint::of_status(*status), status.name());
+            format!("{head} - {server} {status}: {verdict}")
         }
         reports => {
             let statuses = [

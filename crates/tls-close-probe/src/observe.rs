@@ -8,6 +8,7 @@ mod decode;
 mod direction;
 mod keys;
 mod messages;
+mod record;
 mod secrets;
 mod transport;
 

@@ -8,6 +8,7 @@ use std::{
 
 use anstream::AutoStream;
 use anyhow::Context;
+use console::Term;
 
 use crate::{
     args::Args,
@@ -60,17 +61,17 @@ impl<'a> Output<'a> {
             let data = performance_data(reports);
             return self.print(&format!("{status}{data}\n"));
         }
+        let results = Results {
+            reports,
+            columns: columns(),
+        };
         let text = match reports {
             [report] => format!("{status}\n\n{}", Details(report)),
             _ if args.verbose => {
                 let texts = reports.iter().map(|report| format!("\n{}", Text(report)));
-                format!(
-                    "{status}\n\n{}{}",
-                    Results(reports),
-                    texts.collect::<String>()
-                )
+                format!("{status}\n\n{}{}", results, texts.collect::<String>())
             }
-            _ => format!("{status}\n\n{}", Results(reports)),
+            _ => format!("{status}\n\n{}", results),
         };
         self.print(&text)
     }
@@ -84,6 +85,12 @@ impl<'a> Output<'a> {
         }
         Ok(())
     }
+}
+
+/// Returns the width of the terminal, if standard output is one.
+fn columns() -> Option<usize> {
+    let size = Term::stdout().size_checked()?;
+    Some(size.1.into())
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ const STYLE: &str = "\
 body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:60rem;margin:2rem auto;padding:0 1rem}\
 h1{font-size:1.5rem;margin-bottom:0}table{border-collapse:collapse;width:100%;margin:1.5rem 0}\
 th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #e4e7eb;vertical-align:top}\
-th{font-weight:600;color:#616e7c}td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}\
+th{font-weight:600;color:#616e7c;white-space:nowrap}td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}\
 .status{font-weight:600}.clean{color:#18794e}.unclean{color:#ad5700}\
 .refused,.unreachable{color:#c81e1e}.counts span{margin-right:1.2rem}\
 details{border:1px solid #e4e7eb;border-radius:6px;margin:.6rem 0;padding:.5rem .9rem}\

@@ -4,16 +4,33 @@ use std::fmt;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::{paint, paint::Painted, report::Report};
+use crate::{close::Answer, paint, paint::Painted, report::Report};
 
-pub(crate) struct Results<'a>(pub(crate) &'a [Report]);
+pub(crate) struct Results<'a> {
+    pub(crate) reports: &'a [Report],
+    /// Longer lines are cut.
+    pub(crate) columns: Option<usize>,
+}
+
+impl Results<'_> {
+    fn cut(&self, line: &str) -> String {
+        let line = line.trim_end();
+        match self.columns {
+            Some(columns) if line.chars().count() > columns => {
+                let kept = columns.saturating_sub(3);
+                line.chars().take(kept).chain("...".chars()).collect()
+            }
+            _ => line.into(),
+        }
+    }
+}
 
 impl fmt::Display for Results<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING);
         table.set_header(["server", "status", "TLS", "close ms", "verdict"]);
-        for report in self.0 {
+        for report in self.reports {
             table.add_row(row(report));
         }
         if let Some(column) = table.column_mut(3) {
@@ -22,11 +39,11 @@ impl fmt::Display for Results<'_> {
         // No cell has a line break, so that each line is a report.
         let mut lines = table.lines();
         if let Some(header) = lines.next() {
-            writeln!(f, "{}", Painted(paint::DIM, header.trim_end()))?;
+            writeln!(f, "{}", Painted(paint::DIM, self.cut(&header)))?;
         }
-        for (line, report) in lines.zip(self.0) {
+        for (line, report) in lines.zip(self.reports) {
             let style = paint::of_status(report.status);
-            writeln!(f, "{}", Painted(style, line.trim_end()))?;
+            writeln!(f, "{}", Painted(style, self.cut(&line)))?;
         }
         Ok(())
     }
@@ -42,10 +59,10 @@ pub(crate) fn row(report: &Report) -> [String; 5] {
             "TLSv1_3" => "1.3".into(),
             other => other.to_owned(),
         });
-    let ms = report
-        .close
-        .as_ref()
-        .map(|close| format!("{:.3}", close.ms));
+    // What has failed was no close, so that its time means nothing.
+    let close = report.close.as_ref();
+    let close = close.filter(|close| close.answer != Answer::Failed);
+    let ms = close.map(|close| format!("{:.3}", close.ms));
     [
         report.server.clone(),
         report.status.name().into(),

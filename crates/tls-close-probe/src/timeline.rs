@@ -130,6 +130,15 @@ impl Timeline {
         }
     }
 
+    /// Adds the end of what the server sends, unless it is there.
+    pub(crate) fn end(&self, what: What, detail: Option<String>) {
+        let is_end = |event: &Event| matches!(event.what, What::Fin | What::Reset);
+        let has_ended = self.lock().events.iter().any(is_end);
+        if !has_ended {
+            self.add(Side::Server, what, 0, detail);
+        }
+    }
+
     /// Names the alert of this side, where it sent one that could not be read (TLS 1.2) and is known
     /// to have sent `close_notify`.
     pub(crate) fn sent_close_notify(&self, side: Side) {

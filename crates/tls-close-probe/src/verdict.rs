@@ -86,7 +86,7 @@ pub(crate) fn of_failure(failure: &Failure) -> Verdict {
 pub(crate) fn of_close(facts: &Facts, conversation: &Conversation, close: &Close) -> Verdict {
     if let Some(code) = refusal(facts, close) {
         let name = alert_name(code);
-        let words = format!("the server refused this client after the handshake: alert {name}");
+        let words = format!("the server refused this client: alert {name}");
         let verdict = Verdict::new(Status::Refused, words);
         return match facts.certificate_given {
             false => verdict.advise(GIVE_A_CERTIFICATE),
@@ -128,20 +128,19 @@ pub(crate) fn of_close(facts: &Facts, conversation: &Conversation, close: &Close
 }
 
 fn of_answer(conversation: &Conversation, close: &Close) -> Verdict {
-    let ms = close.ms;
     let first = conversation.server_ended_first;
     let unclean = |words: String| Verdict::new(Status::Unclean, words);
     match close.answer {
         Answer::CloseNotify => Verdict::new(
             Status::Clean,
             match first {
-                Some(_) => "the server closed first, with close_notify".into(),
-                None => format!("the server answered with close_notify after {ms} ms"),
+                Some(_) => "the server closed first, with close_notify",
+                None => "the server answered with close_notify",
             },
         ),
         Answer::Fin => unclean(match first {
             Some(_) => "the server closed first, with FIN and no close_notify".into(),
-            None => format!("the server answered with FIN and no close_notify after {ms} ms"),
+            None => "the server answered with FIN and no close_notify".into(),
         })
         .advise(
             "A client cannot tell this end from a truncated one (RFC 8446, section 6.1), unless \
@@ -151,20 +150,14 @@ fn of_answer(conversation: &Conversation, close: &Close) -> Verdict {
         Answer::Reset | Answer::Failed if first == Some(End::Reset) => {
             unclean("the server reset the connection before it was closed".into()).advise(RESET)
         }
-        Answer::Reset => unclean(format!(
-            "the server answered with a reset and no close_notify after {ms} ms"
-        ))
-        .advise(RESET),
-        Answer::TimedOut => unclean(format!("the server sent no close_notify within {ms} ms"))
-            .advise(
-                "The server ignores close_notify, or waits for the client to close TCP. A client \
+        Answer::Reset => {
+            unclean("the server answered with a reset and no close_notify".into()).advise(RESET)
+        }
+        Answer::TimedOut => unclean("the server sent no close_notify in time".into()).advise(
+            "The server ignores close_notify, or waits for the client to close TCP. A client \
                  that waits for it hangs: give each close a deadline.",
-            ),
-        Answer::DiscardLimit => unclean(format!(
-            "the server sent data without end: given up after {} bytes and {ms} ms",
-            close.discarded_bytes
-        ))
-        .advise(
+        ),
+        Answer::DiscardLimit => unclean("the server sent data without end".into()).advise(
             "The server sends on after close_notify: let it stop, or send what it has and close.",
         ),
         Answer::Failed => {
@@ -174,7 +167,7 @@ fn of_answer(conversation: &Conversation, close: &Close) -> Verdict {
                     "the server failed the connection: alert {}",
                     alert_name(code)
                 )),
-                None => unclean(format!("the close failed after {ms} ms: {cause}")),
+                None => unclean(format!("the close failed: {cause}")),
             }
         }
     }

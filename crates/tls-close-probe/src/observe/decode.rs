@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::{
     Secrets,
     alerts::{CLOSE_NOTIFY, alert_name},
-    direction::HEADER,
     keys::Keys,
     messages::{self, Messages},
+    record::HEADER,
     secrets::{Stage, Version},
 };
 use crate::timeline::{Side, What};
@@ -129,9 +129,9 @@ impl Decoder {
 
 fn alert(content: &[u8]) -> Decoded {
     match content {
-        &[_, CLOSE_NOTIFY] => Decoded::new(What::CloseNotify),
-        &[_, code] => Decoded {
-            detail: Some(alert_name(code)),
+        [_, CLOSE_NOTIFY] => Decoded::new(What::CloseNotify),
+        [_, code] => Decoded {
+            detail: Some(alert_name(*code)),
             ..Decoded::new(What::Alert)
         },
         _ => Decoded::new(What::Alert),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Secrets, decode::Decoder};
+use super::{
+    Secrets,
+    decode::Decoder,
+    record::{HEADER, LONGEST},
+};
 use crate::timeline::{Side, Timeline, What};
 
-pub(super) const HEADER: usize = 5;
-/// What RFC 5246 allows a ciphertext to have; RFC 8446 allows less.
-const LONGEST: usize = (1 << 14) + 2048;
 /// Of plaintext that is no TLS, this much is shown.
 const EXCERPT: usize = 40;
 
@@ -124,6 +125,7 @@ impl Direction {
             let bytes = self.record.len();
             self.timeline
                 .add(self.side, What::PartialRecord, bytes, Some(detail));
+            self.record.clear();
         }
     }
 }

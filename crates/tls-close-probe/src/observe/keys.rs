@@ -5,7 +5,7 @@ use ring::{
     hkdf,
 };
 
-use super::direction::HEADER;
+use super::record::HEADER;
 
 /// The cipher suite.
 #[derive(Clone, Copy)]

@@ -21,8 +21,8 @@ pub(crate) struct Transport<IO> {
     timeline: Arc<Timeline>,
     incoming: Direction,
     outgoing: Direction,
-    /// The end of the incoming direction is in the timeline.
-    has_ended: bool,
+    /// A reset that was found by writing looks like FIN to who reads.
+    write_failed: bool,
 }
 
 impl<IO> Transport<IO> {
@@ -33,7 +33,7 @@ impl<IO> Transport<IO> {
             incoming: Direction::new(Side::Server, timeline.clone(), secrets.clone()),
             outgoing: Direction::new(Side::Client, timeline.clone(), secrets.clone()),
             timeline,
-            has_ended: false,
+            write_failed: false,
         }
     }
 
@@ -44,11 +44,8 @@ impl<IO> Transport<IO> {
     }
 
     fn end(&mut self, what: What, detail: Option<String>) {
-        if !self.has_ended {
-            self.has_ended = true;
-            self.incoming.end();
-            self.timeline.add(Side::Server, what, 0, detail);
-        }
+        self.incoming.end();
+        self.timeline.end(what, detail);
     }
 
     fn fail(&mut self, error: &io::Error) {
@@ -77,6 +74,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Transport<IO> {
         }
         let bytes = part.filled().len();
         match bytes {
+            0 if most > 0 && this.write_failed => this.end(What::Reset, None),
             0 if most > 0 => this.end(What::Fin, None),
             _ => this.incoming.pass(part.filled()),
         }
@@ -95,8 +93,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Transport<IO> {
         let written = ready!(Pin::new(&mut this.io).poll_write(cx, buf));
         match &written {
             Ok(bytes) => this.outgoing.pass(&buf[..*bytes]),
-            // A reset that is found by writing is found by reading as well, behind what came before.
-            Err(_) => {}
+            // What came before is still to be read.
+            Err(_) => this.write_failed = true,
         }
         Poll::Ready(written)
     }
