@@ -6,7 +6,7 @@ use serde_json::Value;
 use tempfile::NamedTempFile;
 
 use crate::{
-    run::{PATIENT, assert_valid, run, run_with_stdin, text, usage_error},
+    run::{PATIENT, assert_valid, run, run_probe, run_with_stdin, text, usage_error},
     servers::{TLS12, TLS13, answer, dead_port, fin, listen, plain_http, server, with_tickets},
 };
 
@@ -55,7 +55,7 @@ async fn the_worst_server_gives_the_exit_status() {
     ] {
         let servers: Vec<_> = servers.iter().map(|server| server.as_str()).collect();
         let args = [&["--insecure", "--fail-on", fail_on], &servers[..]].concat();
-        let output = run(&args).await;
+        let output = run_probe(&args).await;
         assert_eq!(output.status.code(), Some(status), "{args:?}");
         let state = ["OK", "WARNING", "CRITICAL", "UNKNOWN"][status as usize];
         let stdout = text(&output.stdout);
@@ -71,7 +71,7 @@ async fn the_worst_server_gives_the_exit_status() {
 async fn one_job_at_a_time_is_enough() {
     let a = server(with_tickets(TLS13), answer).await;
     let b = server(with_tickets(TLS13), answer).await;
-    let output = run(&["--insecure", "--json", "--jobs", "1", &a, &b]).await;
+    let output = run_probe(&["--insecure", "--json", "--jobs", "1", &a, &b]).await;
     let reports = text(&output.stdout).lines();
     let servers: Vec<Value> = reports
         .map(|line| serde_json::from_str(line).unwrap())
@@ -86,7 +86,7 @@ async fn one_job_at_a_time_is_enough() {
 async fn the_whole_reports_come_with_verbose() {
     let a = server(with_tickets(TLS13), answer).await;
     let b = server(with_tickets(TLS13), fin).await;
-    let output = run(&["--insecure", "--verbose", &a, &b]).await;
+    let output = run_probe(&["--insecure", "--verbose", &a, &b]).await;
     let stdout = text(&output.stdout);
     assert_eq!(stdout.matches("\nresumption ").count(), 2, "{stdout}");
 }

@@ -1,14 +1,14 @@
 //! What is printed of one server.
 
 use crate::{
-    run::{PATIENT, run, text},
+    run::{run_probe, text},
     servers::{TLS12, TLS13, answer, fin, server, with_tickets},
 };
 
 #[tokio::test]
 async fn the_first_line_is_the_status_line() {
     let clean = server(with_tickets(TLS13), answer).await;
-    let output = run(&[&["--insecure", &clean], &PATIENT[..]].concat()).await;
+    let output = run_probe(&["--insecure", &clean]).await;
     let stdout = text(&output.stdout);
     let expected = format!("TLS CLOSE OK - {clean} clean: the server answered with close_notify");
     assert!(stdout.starts_with(&expected), "{stdout}");
@@ -16,7 +16,7 @@ async fn the_first_line_is_the_status_line() {
     let unclean = server(with_tickets(TLS13), fin).await;
     for (fail_on, state, status) in [("fin", "WARNING", 1), ("reset", "OK", 0)] {
         let args = ["--insecure", "--nagios", "--fail-on", fail_on, &unclean];
-        let output = run(&args).await;
+        let output = run_probe(&args).await;
         assert_eq!(output.status.code(), Some(status));
         let stdout = text(&output.stdout);
         let expected = format!("TLS CLOSE {state} - {unclean} unclean: ");
@@ -35,7 +35,7 @@ async fn the_first_line_is_the_status_line() {
 async fn it_says_in_words_what_json_says() {
     for case in [TLS12, TLS13] {
         let address = server(with_tickets(case), answer).await;
-        let output = run(&[&["--insecure", &address], &PATIENT[..]].concat()).await;
+        let output = run_probe(&["--insecure", &address]).await;
         assert_eq!(output.status.code(), Some(0));
         let stdout = text(&output.stdout);
         for words in [
@@ -61,7 +61,7 @@ async fn colours_are_for_terminals_and_for_who_asks_for_them() {
             true,
         ),
     ] {
-        let output = run(args).await;
+        let output = run_probe(args).await;
         assert_eq!(text(&output.stdout).contains('\x1b'), coloured, "{args:?}");
     }
 }
@@ -69,7 +69,7 @@ async fn colours_are_for_terminals_and_for_who_asks_for_them() {
 #[tokio::test]
 async fn the_lines_of_the_diagram_are_of_one_width() {
     let address = server(with_tickets(TLS13), answer).await;
-    let output = run(&["--insecure", &address]).await;
+    let output = run_probe(&["--insecure", &address]).await;
     let stdout = text(&output.stdout);
     let lines: Vec<_> = stdout.lines().filter(|line| line.contains('│')).collect();
     assert!(lines.len() > 10, "{stdout}");

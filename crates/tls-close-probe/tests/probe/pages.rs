@@ -3,7 +3,7 @@
 use quick_xml::{Reader, events::Event};
 
 use crate::{
-    run::{run, usage_error},
+    run::{run_probe, usage_error},
     servers::{TLS13, answer, dead_port, fin, listen, server, with_tickets},
 };
 
@@ -31,7 +31,7 @@ async fn the_timeline_is_a_picture() {
     let path = folder.path().join("close.svg");
     let path = path.to_str().unwrap();
     let address = server(with_tickets(TLS13), answer).await;
-    let output = run(&["--insecure", "--svg", path, &address]).await;
+    let output = run_probe(&["--insecure", "--svg", path, &address]).await;
     assert_eq!(output.status.code(), Some(0));
     let texts = texts(&std::fs::read_to_string(path).unwrap());
     for label in ["client", "server", "close_notify", "FIN", &address] {
@@ -52,7 +52,7 @@ async fn the_page_has_every_server() {
     let clean = server(with_tickets(TLS13), answer).await;
     let unclean = server(with_tickets(TLS13), fin).await;
     let dead = dead_port().await;
-    run(&["--insecure", "--html", path, &clean, &unclean, &dead]).await;
+    run_probe(&["--insecure", "--html", path, &clean, &unclean, &dead]).await;
     let page = std::fs::read_to_string(path).unwrap();
     for server in [&clean, &unclean, &dead] {
         // In the table, in its part, and in the picture where there is a timeline.
@@ -75,20 +75,20 @@ async fn what_a_server_sends_is_no_markup() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("close.svg");
     let path = path.to_str().unwrap();
-    let output = run(&["--insecure", "--svg", path, &evil]).await;
+    let output = run_probe(&["--insecure", "--svg", path, &evil]).await;
     assert_eq!(output.status.code(), Some(3));
     let svg = std::fs::read_to_string(path).unwrap();
     assert!(!svg.contains("<script"), "{svg}");
     texts(&svg);
     assert!(!output.stdout.contains(&b'\x1b'));
-    run(&["--insecure", "--html", path, &evil]).await;
+    run_probe(&["--insecure", "--html", path, &evil]).await;
     assert!(!std::fs::read_to_string(path).unwrap().contains("<script"));
 }
 
 #[tokio::test]
 async fn a_file_that_cannot_be_written_is_named() {
     let address = server(with_tickets(TLS13), answer).await;
-    let output = run(&["--insecure", "--svg", "/no/such/folder/a.svg", &address]).await;
+    let output = run_probe(&["--insecure", "--svg", "/no/such/folder/a.svg", &address]).await;
     assert_eq!(output.status.code(), Some(64));
     let line = String::from_utf8(output.stderr).unwrap();
     assert!(

@@ -23,6 +23,11 @@ pub(crate) async fn run(args: &[&str]) -> Output {
     command(args).output().await.unwrap()
 }
 
+/// Runs it with a patient time limit; one in `args` wins.
+pub(crate) async fn run_probe(args: &[&str]) -> Output {
+    run(&[&PATIENT, args].concat()).await
+}
+
 pub(crate) async fn run_with_stdin(args: &[&str], stdin: &str) -> Output {
     let mut command = command(args);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -47,7 +52,7 @@ pub(crate) async fn probe(args: &[&str]) -> (i32, Value) {
 
 /// The same without an authority.
 pub(crate) async fn probe_with(args: &[&str]) -> (i32, Value) {
-    let output = run(&[&["--json"], args].concat()).await;
+    let output = run_probe(&[&["--json"], args].concat()).await;
     assert_eq!(text(&output.stderr), "");
     let report = serde_json::from_slice(&output.stdout).unwrap();
     assert_valid(&report);

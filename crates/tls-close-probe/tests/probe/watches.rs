@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    run::{assert_valid, run, text},
+    run::{assert_valid, run_probe, text},
     servers::{TLS13, Tls, answer, fin, server, with_tickets},
 };
 
@@ -33,7 +33,7 @@ async fn each_round_is_a_line_and_changes_are_shown() {
         "fin",
         &address,
     ];
-    let output = run(&args).await;
+    let output = run_probe(&args).await;
     assert_eq!(output.status.code(), Some(1), "the worst round counts");
     let stdout = text(&output.stdout);
     let lines: Vec<_> = stdout.lines().collect();
@@ -59,7 +59,7 @@ async fn in_json_each_probe_is_a_line() {
         "2",
         &address,
     ];
-    let output = run(&args).await;
+    let output = run_probe(&args).await;
     let lines = text(&output.stdout).lines();
     let reports: Vec<Value> = lines
         .map(|line| serde_json::from_str(line).unwrap())
