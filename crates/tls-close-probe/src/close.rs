@@ -106,11 +106,13 @@ pub(crate) async fn close(mut stream: Stream, limit: Duration, timeline: &Arc<Ti
             .await
             .unwrap_or(TransportEnd::Open),
     };
+    let gave_up = |why: &str| timeline.add(Side::Local, What::GaveUp, 0, Some(why.into()));
     match transport {
-        TransportEnd::Open => timeline.add(Side::Local, What::GaveUp, 0, None),
+        TransportEnd::Open => gave_up("the time limit has passed"),
+        TransportEnd::Sending => gave_up("enough was read"),
         // It may have been found by writing alone.
         TransportEnd::Reset => timeline.end(What::Reset, None),
-        TransportEnd::Fin | TransportEnd::Sending => {}
+        TransportEnd::Fin => {}
     }
     let mut close = Close {
         answer: Answer::Failed,

@@ -29,6 +29,7 @@ pub(crate) enum Kind {
 #[derive(Clone, Serialize)]
 pub(crate) struct Failure {
     pub(crate) stage: Stage,
+    /// Without control characters, for a part of it may be the server's.
     pub(crate) message: String,
     /// The code of the alert that the server sent.
     pub(crate) alert: Option<u8>,
@@ -46,7 +47,7 @@ impl Failure {
         };
         Self {
             stage,
-            message,
+            message: message.replace(char::is_control, " "),
             alert: None,
             certificate_requested: false,
             kind,

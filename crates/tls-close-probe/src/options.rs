@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rustls::ClientConfig;
+use anyhow::Context;
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio_tls_shutdown::tokio_rustls::rustls;
 
 use crate::{args::Args, starttls::Starttls, trust};
@@ -20,6 +21,10 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn new(args: &Args) -> anyhow::Result<Self> {
+        if let Some(name) = &args.sni {
+            ServerName::try_from(name.as_str())
+                .with_context(|| format!("invalid server name `{name}` in --sni"))?;
+        }
         Ok(Self {
             config: trust::config(args)?,
             request: args.request()?,

@@ -34,10 +34,13 @@ pub(crate) enum Starttls {
     /// RFC 6120, section 5
     Xmpp,
     /// SSLRequest
+    #[value(alias = "postgresql")]
     Postgres,
     /// SSLRequest, of MariaDB too
+    #[value(alias = "mariadb")]
     Mysql,
     /// ManageSieve, RFC 5804
+    #[value(alias = "managesieve")]
     Sieve,
 }
 

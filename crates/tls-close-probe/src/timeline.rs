@@ -45,7 +45,7 @@ pub(crate) enum What {
     PartialRecord,
     Fin,
     Reset,
-    /// The time limit passed.
+    /// The time limit passed, or enough was read.
     GaveUp,
 }
 
@@ -169,23 +169,22 @@ impl Event {
 
     /// What it is, in a few words.
     pub(crate) fn label(&self) -> String {
-        let many = self.count;
-        let of = |one: &str, several: &str| match many {
-            1 => one.to_owned(),
-            _ => format!("{many} {several}"),
+        let many = |name: &str| match self.count {
+            1 => name.to_owned(),
+            count => format!("{count} × {name}"),
         };
         let text = match self.what {
             What::Connected => "TCP connected".into(),
             What::Starttls => "plaintext before TLS".into(),
-            What::Handshake => of("handshake", "handshake records"),
+            What::Handshake => many("handshake"),
             What::ChangeCipherSpec => "ChangeCipherSpec".into(),
             What::HandshakeFinished => "handshake finished".into(),
-            What::ApplicationData => of("application data", "records of application data"),
-            What::Ticket => of("session ticket", "session tickets"),
-            What::KeyUpdate => of("KeyUpdate", "KeyUpdates"),
+            What::ApplicationData => many("application data"),
+            What::Ticket => many("session ticket"),
+            What::KeyUpdate => many("KeyUpdate"),
             What::CloseNotify => "close_notify".into(),
-            What::Alert => of("alert", "alerts"),
-            What::Encrypted => of("encrypted record", "encrypted records"),
+            What::Alert => many("alert"),
+            What::Encrypted => many("encrypted record"),
             What::Plaintext => "plaintext".into(),
             What::PartialRecord => "part of a record".into(),
             What::Fin => "FIN".into(),

@@ -134,6 +134,7 @@ async fn a_wrong_command_line_exits_with_64() {
         &["--starttls", "gopher", "localhost"],
         &["--fail-on", "rain", "localhost"],
         &["--rounds", "1", "localhost"],
+        &["--insecure", "--sni", "a b", "localhost"],
         &["--watch", "1", "--html", "a", "localhost"],
         &["--json", "--nagios", "localhost"],
         &["--insecure", "--svg", "a", "localhost", "localhost"],
