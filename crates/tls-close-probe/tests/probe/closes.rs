@@ -96,6 +96,24 @@ async fn a_silent_server_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_server_that_leaves_tcp_open_is_clean() {
+    async fn stay(mut tls: Tls) -> io::Result<()> {
+        read_to_close_notify(&mut tls).await?;
+        tls.close_notify().await?;
+        std::future::pending().await
+    }
+    for case in [TLS12, TLS13] {
+        let report = report_of(with_tickets(case), stay, &["--timeout", "1"]).await;
+        let expected = json!({
+            "status": "clean",
+            "close/answer": "close_notify",
+            "close/transport": "open",
+        });
+        assert_fields(&report, &expected);
+    }
+}
+
+#[tokio::test]
 async fn data_after_our_close_notify_is_counted() {
     async fn end(mut tls: Tls) -> io::Result<()> {
         read_to_close_notify(&mut tls).await?;
