@@ -44,6 +44,7 @@ pub(crate) enum What {
     /// A record of which only a part came.
     PartialRecord,
     Fin,
+    /// RST, or another error of the transport, which is the detail then.
     Reset,
     /// The time limit passed, or enough was read.
     GaveUp,
@@ -193,6 +194,7 @@ impl Event {
         };
         match (&self.detail, self.what) {
             (Some(detail), What::Handshake) => detail.clone(),
+            (Some(detail), What::Reset) => format!("connection lost: {detail}"),
             (Some(detail), _) => format!("{text}: {detail}"),
             (None, _) => text,
         }
