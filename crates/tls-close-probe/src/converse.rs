@@ -16,8 +16,10 @@ use crate::connect::Stream;
 const SILENCE: Duration = Duration::from_millis(300);
 /// A server that never is silent is listened to for this long.
 const AT_MOST: Duration = Duration::from_secs(1);
+/// Once all is sent, no more than this is read before the close.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(crate) struct Conversation {
     pub(crate) sent_bytes: usize,
     /// Application data that came before our close_notify.
@@ -26,7 +28,7 @@ pub(crate) struct Conversation {
     pub(crate) server_ended_first: Option<End>,
 }
 
-#[derive(Clone, Copy, Serialize)]
+#[derive(Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum End {
     CloseNotify,
@@ -34,8 +36,8 @@ pub(crate) enum End {
     Reset,
 }
 
-/// Sends `request` and reads what comes: until the server has been silent for 300 ms, and for one
-/// second at most. Waits up to `limit` until the request is sent and the first byte has come.
+/// Sends `request` and reads what comes: until the server has been silent for 300 ms, for one second at
+/// most, and no more than 16 MiB once all is sent. Waits up to `limit` until the request is sent and the first byte has come.
 pub(crate) async fn converse(stream: &mut Stream, request: &[u8], limit: Duration) -> Conversation {
     let mut said = Conversation {
         sent_bytes: 0,
@@ -77,6 +79,9 @@ pub(crate) async fn converse(stream: &mut Stream, request: &[u8], limit: Duratio
                     said.received_bytes += bytes as u64;
                     let now = Instant::now();
                     heard = Some((heard.map_or(now, |(first, _)| first), now));
+                    if !sending && said.received_bytes >= MOST_BYTES {
+                        break;
+                    }
                 }
                 Ok(0) => {
                     said.server_ended_first = Some(End::CloseNotify);
