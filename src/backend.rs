@@ -13,7 +13,11 @@ use tokio::io::ReadBuf;
 
 use crate::{error::TlsError, event::Role, state::PeerClose};
 
-#[cfg(any(feature = "native-tls", feature = "openssl", feature = "s2n"))]
+// The package crates/boring compiles these sources with it.
+#[cfg(boring)]
+#[path = "../crates/boring/src/mod.rs"]
+mod boring;
+#[cfg(any(boring, feature = "native-tls", feature = "openssl", feature = "s2n"))]
 pub(crate) mod buffered;
 #[cfg(feature = "native-tls")]
 mod native_tls;

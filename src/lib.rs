@@ -153,7 +153,7 @@ mod sync;
 mod tracker;
 
 pub use backend::PlainStream;
-#[cfg(any(feature = "native-tls", feature = "openssl", feature = "s2n"))]
+#[cfg(any(boring, feature = "native-tls", feature = "openssl", feature = "s2n"))]
 pub use backend::buffered::gate::Gate;
 #[cfg(rustls_next)]
 pub use backend::rustls_next::TlsStream;

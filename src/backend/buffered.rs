@@ -6,6 +6,8 @@
 
 pub(crate) mod gate;
 mod receive;
+#[cfg(test)]
+mod tests;
 
 use std::{
     io::{self, IoSlice},
