@@ -86,6 +86,7 @@ scenarios! {
     fatal_alert,
     plaintext_behind_the_peers_alert,
     peer_closed_first,
+    write_behind_the_peers_close,
     waits_for_the_peer,
     waits_for_the_peer_on_a_plain_stream,
     undeliverable,
@@ -567,6 +568,22 @@ fn peer_closed_first<L: Library>(case: Case) {
     let closed = done(rig.stream.shutdown_bidirectional()).unwrap();
     assert!(closed.is_clean() && closed.peer_closed_first());
     rig.assert_wrote_and_closed(b"you too");
+}
+
+/// Whether the library still writes or not, its session has not failed.
+fn write_behind_the_peers_close<L: Library>(case: Case) {
+    let outcome = Arc::new(Mutex::new(None));
+    let writer = outcome.clone();
+    let tracker = CloseTracker::with_on_close(move |report| {
+        *writer.lock().unwrap() = Some(report.outcome());
+    });
+    let mut rig = rig::<L>(case);
+    rig.stream.track(&tracker);
+    rig.peer_closes();
+    assert_eq!(done(rig.stream.read(&mut [0; 9])).unwrap(), 0);
+    let _ = done(rig.stream.write(b"you too"));
+    drop(rig.stream);
+    assert_eq!(*outcome.lock().unwrap(), Some(CloseOutcome::Dropped));
 }
 
 fn waits_for_the_peer<L: Library>(case: Case) {
