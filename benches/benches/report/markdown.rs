@@ -191,13 +191,17 @@ fn title(contender: &str) -> &'static str {
 }
 
 fn instructions(counts: &Counts) -> Table {
-    let mut header = vec!["", "close"];
-    header.extend(CONTENDERS.map(|(name, _)| title(name)));
+    let mut header = vec![String::new()];
+    let rows = &counts.instructions;
+    header.extend(
+        rows.iter()
+            .map(|row| format!("{}, {}", row.version, row.close)),
+    );
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header(header);
-    for row in &counts.instructions {
-        let mut cells = vec![row.version.to_owned(), row.close.to_string()];
-        cells.extend(CONTENDERS.map(|(name, _)| {
+    for (name, _) in CONTENDERS {
+        let mut cells = vec![title(name).to_owned()];
+        cells.extend(rows.iter().map(|row| {
             let count = row.counts.get(name);
             count.map_or_else(|| "–".to_owned(), u64::to_string)
         }));

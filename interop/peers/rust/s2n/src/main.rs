@@ -37,8 +37,8 @@ impl SessionTicketCallback for Newest {
 impl S2n {
     fn new(args: &Args) -> anyhow::Result<Self> {
         let mut builder = Builder::new();
-        // The second of these speaks TLS 1.2 at most. That without `_gcm` prefers CBC suites, over
-        // which s2n and OpenSSL, its `s_client` too, do not finish a handshake.
+        // The second of these speaks TLS 1.2 at most. With that without `_gcm`, which prefers CBC suites,
+        // OpenSSL's `s_client` did not finish a handshake.
         let policy = match args.is_tls13 {
             true => "default_tls13",
             false => "20190214_gcm",
