@@ -82,6 +82,12 @@
 //!
 #![doc = include_str!("doc/libraries.md")]
 //!
+//! # Systems
+//!
+//! All tests run on Linux, x86-64. A part of them also runs on Windows's interface as Wine has it, on
+//! big-endian s390x and on 32-bit i686. Wine's TCP is that of Linux: how Windows itself answers unread
+//! bytes is not shown by it. For macOS, aarch64 and MSVC it is checked that the crate compiles.
+//!
 //! # Cargo features
 //!
 //! `rustls` is on by default.
