@@ -57,10 +57,15 @@ impl Closed {
         matches!(self.peer, PeerClose::CloseNotify)
     }
 
-    /// Returns `true` if the peer's `close_notify` was received before ours was sent.
+    /// Returns `true` if the peer's `close_notify` had been processed before ours was sent.
     ///
     /// The peer then closed of its own accord and may not have read what we sent last; for a
     /// request on an idle connection this means that it may have to be sent again.
+    ///
+    /// `false` proves nothing: a close sends before it reads, so an alert that lies unread in the socket,
+    /// or crosses ours, looks like an answer. Poll
+    /// [`poll_peer_closed`](crate::ShutdownExt::poll_peer_closed) once before the close to have what the
+    /// runtime has seen of the socket processed.
     ///
     /// A plain TLS stream does not remember whether an earlier call has sent our `close_notify`.
     /// If one has, and the peer's had arrived before this call, this returns `true` whatever the

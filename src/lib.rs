@@ -19,6 +19,7 @@
 //!
 //! async fn upload(mut tls: TlsStream<TcpStream>, file: &[u8]) -> std::io::Result<()> {
 //!     tls.write_all(file).await?;
+//!     // No acknowledgement of the file: see `Closed`.
 //!     tls.shutdown_bidirectional().await?.require_clean()?;
 //!     Ok(())
 //! }

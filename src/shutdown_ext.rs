@@ -150,6 +150,7 @@ pub trait ShutdownExt: sealed::Sealed {
     ///
     /// async fn upload(mut tls: TlsStream<tokio::net::TcpStream>, file: &[u8]) -> std::io::Result<()> {
     ///     tls.write_all(file).await?;
+    ///     // No acknowledgement of the data: see `Closed`.
     ///     tls.shutdown_bidirectional().await?.require_clean()?;
     ///     Ok(())
     /// }

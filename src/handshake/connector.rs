@@ -36,6 +36,7 @@ use crate::{
 ///     let name = ServerName::try_from("upload.example").map_err(std::io::Error::other)?;
 ///     let mut tls = connector.connect(name, tcp).await?;
 ///     tls.write_all(file).await?;
+///     // No acknowledgement of the data: see `Closed`.
 ///     tls.shutdown_bidirectional().await?.require_clean()?;
 ///     Ok(())
 /// }
