@@ -36,9 +36,17 @@ async fn proxy(tcp: TcpStream, acceptor: GracefulAcceptor, upstream: String) -> 
     let mut plain = TcpStream::connect(upstream).await?;
     plain.set_nodelay(true)?;
     // It shuts down each direction as soon as the other side has closed it.
-    let (sent, received) = copy_bidirectional(&mut tls, &mut plain).await?;
-    println!("{sent} bytes to the upstream, {received} bytes from it");
-    Ok(())
+    match copy_bidirectional(&mut tls, &mut plain).await {
+        Ok((sent, received)) => {
+            println!("{sent} bytes to the upstream, {received} bytes from it");
+            Ok(())
+        }
+        Err(e) => {
+            // A FIN would tell the upstream that what it has is complete: send RST instead.
+            plain.set_zero_linger()?;
+            Err(e)
+        }
+    }
 }
 
 async fn serve(listener: TcpListener, acceptor: GracefulAcceptor, upstream: String) {
