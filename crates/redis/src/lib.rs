@@ -68,3 +68,8 @@ mod store;
 
 pub use redis;
 pub use store::RedisStore;
+
+/// The README, whose code is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
