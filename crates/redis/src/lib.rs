@@ -1,8 +1,8 @@
 //! The TLS sessions of a fleet of servers in Redis, or in Valkey.
 //!
-//! [`RedisStore`] is a [`FleetStore`] for [`tokio_tls_shutdown`]. How sessions are shared, what it
-//! costs, and when ticket keys are the better choice is in the documentation of
-//! [`resumption::fleet`](tokio_tls_shutdown::resumption::fleet).
+//! [`RedisStore`] is a [`FleetStore`](tokio_tls_shutdown::resumption::fleet::FleetStore) for
+//! [`tokio_tls_shutdown`]. How sessions are shared, what it costs, and when ticket keys are the better
+//! choice is in the documentation of [`resumption::fleet`](tokio_tls_shutdown::resumption::fleet).
 //!
 //! ```
 //! use std::sync::Arc;
