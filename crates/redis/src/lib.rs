@@ -25,9 +25,10 @@
 //! One `GET` or `GETDEL` before a handshake, and after the end of a connection that has brought a
 //! session one `SET`, which those that end together share a round trip for. `RESULTS.md` in this
 //! package has what the bench `handshakes` has counted and measured beside sessions in memory and
-//! ticket keys. On a busy machine the rates of all three are within the spread of one of them; the
-//! processor time of servers and clients is 1.03 times that with memory in TLS 1.3, and 1.25 in
-//! TLS 1.2.
+//! ticket keys. With Redis on the same machine, the server's first answer comes 0.1 ms later than with
+//! sessions in memory, the processor time of servers and clients is 1.04 times that with memory in TLS
+//! 1.3 and 1.14 in TLS 1.2, and 16 clients that come again at once make 0.92 and 0.80 times as many
+//! visits.
 //!
 //! # Redis settings
 //!
