@@ -12,7 +12,7 @@ use crate::{builds::Build, progress::Progress};
 
 const ONE_CLOSE: &str = env!("CARGO_BIN_EXE_one_close");
 /// Those that are counted in the other builds too.
-const IN_BUILDS: [&str; 3] = ["graceful", "wrapped", "recipe-in-time"];
+pub(crate) const IN_BUILDS: [&str; 3] = ["graceful", "wrapped", "recipe-in-time"];
 const HEAP: &str = env!("CARGO_BIN_EXE_heap");
 const TLS13: &str = "TLS 1.3";
 const TLS12: &str = "TLS 1.2";

@@ -1,10 +1,10 @@
 //! How figures are written.
 
-use comfy_table::{Table, presets::ASCII_MARKDOWN};
+use comfy_table::{Row, Table, presets::ASCII_MARKDOWN};
 
 use crate::stopwatch::Spread;
 
-pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
+pub(crate) fn table(header: impl Into<Row>) -> Table {
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header(header);
     table

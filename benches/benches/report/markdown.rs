@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{Table, presets::ASCII_MARKDOWN};
+use comfy_table::Table;
 use tokio_tls_shutdown_benches::contender::Close;
 
 use crate::{
     closes::{RECIPE, RECIPE_IN_TIME},
-    counts::{CONTENDERS, Counts, Instructions},
+    counts::{CONTENDERS, Counts, IN_BUILDS, Instructions},
     format::{duration, ratio, table},
     goals::{goals, goals_table},
     machine,
@@ -197,8 +197,7 @@ fn instructions(counts: &Counts) -> Table {
         rows.iter()
             .map(|row| format!("{}, {}", row.version, row.close)),
     );
-    let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN).set_header(header);
+    let mut table = table(header);
     for (name, _) in CONTENDERS {
         let mut cells = vec![title(name).to_owned()];
         cells.extend(rows.iter().map(|row| {
@@ -283,12 +282,12 @@ fn memory(counts: &Counts) -> Table {
 
 /// Beside those of the build of all other figures.
 fn builds(counts: &Counts) -> Table {
-    let names = ["graceful", "wrapped", "recipe-in-time"];
-    let titles = names.map(title);
-    let mut table = table(["build", "close", titles[0], titles[1], titles[2]]);
+    let mut header = vec!["build", "close"];
+    header.extend(IN_BUILDS.map(title));
+    let mut table = table(header);
     let mut add = |build: String, row: &Instructions| {
         let mut cells = vec![build, row.close.to_string()];
-        cells.extend(names.map(|name| row.counts[name].to_string()));
+        cells.extend(IN_BUILDS.map(|name| row.counts[name].to_string()));
         table.add_row(cells);
     };
     for close in Close::ALL {

@@ -25,15 +25,4 @@ for protocol in imap pop3 managesieve; do
     dpkg -s "$package" >/dev/null 2>&1 || packages+=("$package")
 done
 compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || packages+=(postgresql)
-[ ${#packages[@]} -gt 0 ] || exit 0
-
-root=()
-[ "$(id -u)" = 0 ] || root=(sudo)
-command -v apt-get >/dev/null || {
-    echo "the tests need these Debian packages, or what your system has for them: ${packages[*]}" >&2
-    exit 1
-}
-"${root[@]}" apt-get update -qq
-# The tests start servers of their own: RUNLEVEL keeps those of the packages from starting.
-"${root[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends "${packages[@]}"
+"$(dirname "$0")/../../../tests/install-packages.sh" "${packages[@]}"
