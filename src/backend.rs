@@ -81,8 +81,9 @@ pub(crate) struct AlertState {
     /// Receiving has to finish a handshake, and its last message is not flushed.
     pub(crate) handshaking: bool,
     pub(crate) transport: TransportEnd,
-    /// All reads of application data ask the backend, which may therefore keep some.
-    pub(crate) keeps: bool,
+    /// A `GracefulStream` holds this. It knows of every earlier call, and all reads of application
+    /// data ask the backend, which may therefore keep some.
+    pub(crate) wrapped: bool,
 }
 
 /// Where a session stands.

@@ -57,19 +57,19 @@ impl Closed {
         matches!(self.peer, PeerClose::CloseNotify)
     }
 
-    /// Returns `true` if the peer's `close_notify` had been processed before ours was sent.
+    /// Returns `true` if the peer's `close_notify` was received before ours was sent.
     ///
     /// The peer then closed of its own accord and may not have read what we sent last; for a
     /// request on an idle connection this means that it may have to be sent again.
     ///
-    /// `false` proves nothing: a close sends before it reads, so an alert that lies unread in the socket,
-    /// or crosses ours, looks like an answer. Poll
-    /// [`poll_peer_closed`](crate::ShutdownExt::poll_peer_closed) once before the close to have what the
-    /// runtime has seen of the socket processed.
+    /// A [`GracefulStream`](crate::GracefulStream) receives what has arrived, 32 reads of the transport
+    /// at most, before it sends, so an alert that lay unread in the socket is found. `false` still proves
+    /// nothing: the alerts may have crossed on their way.
     ///
-    /// A plain TLS stream does not remember whether an earlier call has sent our `close_notify`.
-    /// If one has, and the peer's had arrived before this call, this returns `true` whatever the
-    /// order was. [`GracefulStream`](crate::GracefulStream) remembers.
+    /// A plain TLS stream does not remember whether an earlier call has sent our `close_notify`, so it
+    /// sends before it receives, and this is `true` only if the peer's was processed before the call, by
+    /// a read or by [`poll_peer_closed`](crate::ShutdownExt::poll_peer_closed). If an earlier call has
+    /// sent ours, it is then `true` whatever the order was.
     #[must_use]
     pub const fn peer_closed_first(&self) -> bool {
         self.peer_first

@@ -153,7 +153,7 @@ impl<S> GracefulStream<S> {
 
     pub(crate) fn with_record(stream: S, record: Option<CloseRecord>) -> Self {
         let mut state = CloseState::NEW;
-        state.alert.keeps = true;
+        state.alert.wrapped = true;
         Self {
             stream: Wrapped::new(stream),
             state,

@@ -83,6 +83,24 @@ async fn g29_polled_once_it_tells_a_close_that_lies_in_the_socket() {
 }
 
 #[tokio::test]
+async fn g30_a_close_that_lies_in_the_socket_was_first() {
+    for run in 0..100 {
+        let case = CASES[run % 4];
+        let (ours, mut theirs) = tcp_pair(case).await;
+        let mut ours = GracefulStream::new(ours);
+        if run % 8 > 3 {
+            theirs.write_all(&[7; 50_000]).await.unwrap();
+        }
+        theirs.close_notify().await.unwrap();
+        ours.get_ref().get_ref().0.readable().await.unwrap();
+        let closed = ours.shutdown_bidirectional().await.unwrap();
+        assert!(closed.is_clean() && closed.peer_closed_first(), "{case:?}");
+        let closed = theirs.shutdown_bidirectional().await.unwrap();
+        assert!(closed.is_clean(), "{case:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_only_writes_notices_that_its_server_has_closed() {
     for version in [Version::Tls12, Version::Tls13] {
         let case = Case::new(version, Role::Client);

@@ -147,7 +147,7 @@ fn poll_queue_alert<S: GatedStream>(
     last: &[u8],
     state: &mut AlertState,
 ) -> Poll<Result<(), BackendError>> {
-    if !tls.reads_after_close() && state.keeps {
+    if !tls.reads_after_close() && state.wrapped {
         // What has arrived by now is read now or never.
         while let Poll::Ready(Ok(Received::Data(_))) = poll_receive(tls, cx, Plaintext::Keep, state)
         {

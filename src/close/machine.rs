@@ -6,7 +6,10 @@
 use std::io::ErrorKind;
 
 use super::exchange::{Exchange, Local, TURNS};
-use crate::{backend::Received, state::PeerClose};
+use crate::{
+    backend::{Received, Status},
+    state::PeerClose,
+};
 
 #[cfg(test)]
 mod tests;
@@ -67,8 +70,12 @@ pub(crate) struct Machine {
     // From here on, of the current poll.
     /// The time has run out: nothing is waited for.
     expired: bool,
+    /// What has arrived can be received before our `close_notify` is sent.
+    receives_first: bool,
     send_blocked: bool,
     receive_blocked: bool,
+    /// The transport has failed for a read before our `close_notify` was sent.
+    receive_failed: bool,
     /// The library receives no more before what there is was read.
     full: bool,
     /// There is something to read.
@@ -83,8 +90,10 @@ impl Machine {
             discarded: 0,
             discard_limit,
             expired: false,
+            receives_first: false,
             send_blocked: false,
             receive_blocked: false,
+            receive_failed: false,
             full: false,
             readable: false,
             reads_left: READS_PER_POLL,
@@ -126,11 +135,25 @@ impl Machine {
                 Some(_) => Action::Done(Done::Reached),
                 None => self.receive(Action::ReceiveAndDiscard),
             },
+            Local::Open if self.is_receiving_first() => Action::ReceiveAndDiscard,
             Local::Open => self.send_or(self.discard_or_wait()),
             Local::Failed { kind, gone } => {
                 self.next_of_failed(kind, gone, Action::ReceiveAndDiscard)
             }
         }
+    }
+
+    /// Returns `true` if what has arrived by now is received before our `close_notify` is sent: only
+    /// so it is known whether the peer has closed first. Nothing is waited for.
+    #[inline]
+    pub(crate) fn is_receiving_first(&self) -> bool {
+        self.receives_first
+            && self.exchange.local == Local::Open
+            && !self.send_blocked
+            && self.peer_close().is_none()
+            && !self.receive_failed
+            && !self.receive_blocked
+            && self.reads_left > 0
     }
 
     fn next_of_peer_closed(&self) -> Action {
@@ -192,20 +215,24 @@ impl Machine {
     #[inline]
     pub(crate) fn begin_poll(&mut self, expired: bool) {
         self.expired = expired;
+        self.receives_first = false;
         self.send_blocked = false;
         self.receive_blocked = false;
+        self.receive_failed = false;
         self.full = false;
         self.readable = false;
         self.reads_left = READS_PER_POLL;
     }
 
-    /// The session says where it stands.
+    /// The session says where it stands. A plain stream does not `remember` what an earlier call has
+    /// sent.
     #[inline]
-    pub(crate) fn on_status(&mut self, peer_closed: bool, readable: bool) {
-        if peer_closed {
+    pub(crate) fn on_status(&mut self, status: Status, remembers: bool) {
+        if status.peer_closed {
             self.exchange.on_peer_closed(PeerClose::CloseNotify);
         }
-        self.readable = readable;
+        self.receives_first = remembers && status.established;
+        self.readable = status.readable;
     }
 
     #[inline]
@@ -257,6 +284,14 @@ impl Machine {
 
     pub(crate) fn on_receive_blocked(&mut self) {
         self.receive_blocked = true;
+    }
+
+    /// The transport has failed for a read, and not because the peer is gone. Returns `true` if our
+    /// `close_notify` is sent first: the peer may be waiting for it.
+    pub(crate) fn on_receive_failed(&mut self) -> bool {
+        let sends = self.is_open() && !self.receive_failed;
+        self.receive_failed |= sends;
+        sends
     }
 
     /// The call gives way to the runtime.

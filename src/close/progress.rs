@@ -43,7 +43,7 @@ impl CloseState {
             failed: false,
             handshaking: false,
             transport: crate::backend::TransportEnd::Unknown,
-            keeps: false,
+            wrapped: false,
         },
         exchange: Exchange::NEW,
     };
@@ -70,6 +70,8 @@ pub(crate) struct Progress {
     yields: bool,
     /// Why sending has failed.
     failure: Option<io::Error>,
+    /// Why receiving has failed, until our `close_notify` is sent.
+    receive_failure: Option<io::Error>,
 }
 
 impl Progress {
@@ -80,6 +82,7 @@ impl Progress {
             expires: false,
             yields: false,
             failure: None,
+            receive_failure: None,
         }
     }
 
@@ -180,7 +183,7 @@ impl Progress {
         // Receiving looks by itself.
         if goal != Goal::Bidirectional || !self.machine.waits_only_for_peer() {
             let status = backend.status(alert).map_err(send_error)?;
-            self.machine.on_status(status.peer_closed, status.readable);
+            self.machine.on_status(status, alert.wrapped);
         }
         Ok(())
     }
@@ -203,6 +206,9 @@ impl Progress {
             return Ok(FirstSteps::Unclear);
         }
         if self.machine.is_open() {
+            if goal == Goal::Bidirectional && self.machine.is_receiving_first() {
+                return Ok(FirstSteps::Unclear);
+            }
             debug_assert_eq!(self.machine.next(goal), Action::Send);
             if !self.send(cx, backend, last, alert)? {
                 return Ok(FirstSteps::Unclear);
@@ -284,10 +290,17 @@ impl Progress {
         backend: &mut B,
         alert: &mut AlertState,
     ) -> Result<Poll<Received>, ShutdownError> {
+        if let Some(e) = self.receive_failure.take() {
+            return Err(ShutdownError::Receive(e));
+        }
         match backend.poll_receive(cx, Plaintext::Discard, alert) {
             Poll::Ready(Ok(received)) => {
                 self.machine.on_discarded(received);
                 Ok(Poll::Ready(received))
+            }
+            Poll::Ready(Err(BackendError::Transport(e))) if self.machine.on_receive_failed() => {
+                self.receive_failure = Some(e);
+                Ok(Poll::Pending)
             }
             Poll::Ready(Err(e)) => Err(receive_error(e)),
             Poll::Pending => {

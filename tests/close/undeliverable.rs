@@ -219,7 +219,8 @@ fn g12_a_local_failure_is_an_error_at_once() {
             let mut rig = rig(case, kind, GracefulStream::new);
             let error = assert_ready_err!(spawn(rig.stream.shutdown_bidirectional()).poll());
             assert!(is_send_error(&error, kind), "{error:?}");
-            assert_eq!(rig.wire.counts().reads, 0);
+            // What has arrived is received first.
+            assert_eq!(rig.wire.counts().reads, 1);
         }
     }
 }

@@ -173,7 +173,25 @@ impl Forge {
     /// Asserts that `outbound` is one close_notify and not a byte more.
     #[track_caller]
     pub fn assert_only_close_notify(&mut self, outbound: &[u8]) {
-        let opened: Vec<_> = records(outbound).iter().map(|r| self.open(r)).collect();
+        let opened = self.open_all(outbound);
         assert_eq!(opened, [(ALERT, vec![WARNING, CLOSE_NOTIFY])]);
+    }
+
+    /// Asserts that `outbound` is at most one alert, and no close_notify.
+    #[track_caller]
+    pub fn assert_at_most_a_fatal_alert(&mut self, outbound: &[u8]) {
+        let opened = self.open_all(outbound);
+        assert!(
+            match &opened[..] {
+                [] => true,
+                [(ALERT, alert)] => alert[0] == FATAL,
+                _ => false,
+            },
+            "{opened:?}"
+        );
+    }
+
+    fn open_all(&mut self, outbound: &[u8]) -> Vec<(u8, Vec<u8>)> {
+        records(outbound).iter().map(|r| self.open(r)).collect()
     }
 }

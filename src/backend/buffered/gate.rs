@@ -204,6 +204,12 @@ impl<IO> Gate<IO> {
     pub(super) fn take_blocked(&mut self) -> bool {
         mem::take(&mut self.blocked)
     }
+
+    /// Names the task whose read has had to wait. A library may have wrapped its waker: s2n does in
+    /// debug builds. Then a write of the same task would take it for another, and wake it for ever.
+    pub(super) fn set_reader(&mut self, cx: &Context<'_>) {
+        self.reader = Some(cx.waker().clone());
+    }
 }
 
 impl<IO: AsyncWrite + Unpin> Gate<IO> {

@@ -73,7 +73,7 @@ pub(in super::super) fn poll_receive<S: GatedStream>(
             }
             poll
         }
-        Plaintext::Fill | Plaintext::Keep if state.keeps => {
+        Plaintext::Fill | Plaintext::Keep if state.wrapped => {
             let poll = poll_read(tls, cx, &mut scratch);
             tls.gate_mut()
                 .session
@@ -94,9 +94,10 @@ pub(in super::super) fn poll_receive<S: GatedStream>(
     };
     match poll {
         Poll::Pending => {
-            if !tls.gate_mut().take_blocked() {
+            match tls.gate_mut().take_blocked() {
+                true => tls.gate_mut().set_reader(cx),
                 // The library wants to be called again, and has not asked its transport.
-                cx.waker().wake_by_ref();
+                false => cx.waker().wake_by_ref(),
             }
             Poll::Pending
         }

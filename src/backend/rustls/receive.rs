@@ -61,8 +61,8 @@ pub(super) fn poll_receive<Data, IO: AsyncRead + AsyncWrite + Unpin>(
     let io_state = match processed {
         Ok(io_state) => io_state,
         Err(e) => {
-            let is_reader = matches!(plaintext, Plaintext::Read(_) | Plaintext::Fill);
-            if is_reader && state.alert == Alert::Unqueued {
+            let keeps = matches!(plaintext, Plaintext::Keep);
+            if !keeps && state.alert == Alert::Unqueued {
                 // The fatal alert, if there is room for it: as tokio-rustls does.
                 let _ = send::poll_write_queue(tls, io, cx);
             }

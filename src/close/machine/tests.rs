@@ -4,7 +4,7 @@ use std::{collections::HashSet, io::ErrorKind};
 
 use super::{Action, Done, Exchange, Goal, Local, Machine, READS_PER_POLL, TURNS};
 use crate::{
-    backend::Received,
+    backend::{Received, Status},
     state::{PeerClose, ShutdownState},
 };
 
@@ -33,6 +33,8 @@ struct World {
     peer_first: bool,
     /// Application data are decrypted and unread.
     unread: bool,
+    handshaking: bool,
+    remembers: bool,
     discarded: u64,
     // Since the poll began.
     expired: bool,
@@ -40,12 +42,21 @@ struct World {
     send_failed: bool,
     send_blocked: bool,
     receive_blocked: bool,
+    receive_failed: bool,
     has_received: bool,
 }
 
 impl World {
     fn is_sent(&self) -> bool {
         self.sent || self.assumed_sent
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            established: !self.handshaking,
+            peer_closed: self.peer_closed,
+            readable: self.unread,
+        }
     }
 
     fn on_close_notify(&mut self) {
@@ -81,13 +92,21 @@ impl Node {
                     w.send_failed = false;
                     w.send_blocked = false;
                     w.receive_blocked = false;
+                    w.receive_failed = false;
                     w.has_received = false;
                 });
                 poll.goal = goal;
                 // The session may say that the application's reading has found close_notify, or has
                 // left something to be read.
-                for (closed, unread) in [(false, false), (false, true), (true, false), (true, true)]
-                {
+                for (closed, unread, handshaking, remembers) in [
+                    (false, false, false, true),
+                    (false, true, false, true),
+                    (true, false, false, true),
+                    (true, true, false, true),
+                    (false, false, true, true),
+                    (false, false, false, false),
+                    (false, true, false, false),
+                ] {
                     if poll.world.peer_closed && !closed || poll.world.peer_ended && unread {
                         continue;
                     }
@@ -96,7 +115,9 @@ impl Node {
                             w.on_close_notify();
                         }
                         w.unread = unread;
-                        m.on_status(w.peer_closed, unread);
+                        w.handshaking = handshaking;
+                        w.remembers = remembers;
+                        m.on_status(w.status(), w.remembers);
                     }));
                 }
             }
@@ -113,9 +134,10 @@ impl Node {
                 w.send_failed = false;
                 w.send_blocked = false;
                 w.receive_blocked = false;
+                w.receive_failed = false;
                 w.has_received = false;
                 w.expired = false;
-                m.on_status(w.peer_closed, w.unread);
+                m.on_status(w.status(), w.remembers);
             }));
         }
     }
@@ -147,6 +169,20 @@ impl Node {
             m.on_receive_blocked();
             w.receive_blocked = true;
         }));
+        if !keeps {
+            let mut failed = self.clone();
+            failed.world.steps += 1;
+            failed.world.receive_failed = true;
+            if failed.machine.on_receive_failed() {
+                assert!(
+                    !self.world.is_sent() && !self.world.send_blocked && !self.world.send_failed
+                );
+                next.push(failed);
+            } else {
+                // The call ends with the error.
+                failed.polls(next);
+            }
+        }
         next.push(self.then(|m, w| receive(m, w, Received::Other)));
         next.push(self.then(|m, w| {
             match keeps {
@@ -192,6 +228,16 @@ impl Node {
                     "sends again in the same poll: {self:?}"
                 );
                 assert_ne!(*goal, Goal::PeerClosed, "sends: {self:?}");
+                assert!(
+                    *goal != Goal::Bidirectional
+                        || world.receive_blocked
+                        || world.receive_failed
+                        || world.handshaking
+                        || !world.remembers
+                        || machine.peer_close().is_some()
+                        || machine.reads_left == 0,
+                    "sends before it has received what had arrived: {self:?}"
+                );
                 next.push(self.then(|m, w| {
                     m.on_sent();
                     w.sent = true;
@@ -343,7 +389,7 @@ impl Node {
         if done == Done::Reached && !world.expired {
             let mut again = machine.clone();
             again.begin_poll(false);
-            again.on_status(world.peer_closed, world.unread);
+            again.on_status(world.status(), world.remembers);
             assert_eq!(
                 again.next(*goal),
                 Action::Done(done),
@@ -422,7 +468,7 @@ fn g12_a_transport_that_stays_silent_is_given_up_after_a_bounded_number_of_turns
             let mut machine = Machine::new(DISCARD_LIMIT);
             machine.set_exchange(exchange);
             machine.begin_poll(false);
-            machine.on_status(false, false);
+            machine.on_status(World::default().status(), true);
             polls += 1;
             loop {
                 match machine.next(goal) {

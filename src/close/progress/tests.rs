@@ -111,7 +111,7 @@ impl Backend for Chosen {
             Plaintext::Keep => "keep",
             _ => "discard",
         });
-        Poll::Ready(match self.choices.choose(9) {
+        Poll::Ready(match self.choices.choose(10) {
             0 => return Poll::Pending,
             1 => Ok(Received::CloseNotify),
             2 => Ok(Received::Data(10)),
@@ -120,6 +120,7 @@ impl Backend for Chosen {
             5 => Ok(Received::Full),
             6 => Ok(Received::Eof),
             7 => Ok(Received::Reset(io::ErrorKind::ConnectionReset)),
+            8 => Err(failed(io::ErrorKind::Other)),
             _ => Err(tls_failed()),
         })
     }
@@ -195,7 +196,7 @@ fn machine_alone(
 }
 
 /// Polls a close until it ends. Returns all that can be seen of it, and the choices made.
-fn run(poll: Poller, goal: Goal, choices: &Choices) -> (String, Choices) {
+fn run(poll: Poller, goal: Goal, wrapped: bool, choices: &Choices) -> (String, Choices) {
     let mut backend = Chosen {
         choices: choices.clone(),
         calls: Vec::new(),
@@ -203,6 +204,7 @@ fn run(poll: Poller, goal: Goal, choices: &Choices) -> (String, Choices) {
     let mut progress = Progress::new();
     progress.set_discard_limit(20);
     let mut state = CloseState::NEW;
+    state.alert.wrapped = wrapped;
     let mut cx = Context::from_waker(Waker::noop());
     let mut seen = String::new();
     for _ in 0..POLLS {
@@ -228,12 +230,15 @@ fn the_fast_path_does_what_the_machine_says() {
         Goal::Bidirectional,
         Goal::PeerClosed,
     ];
-    for goal in goals {
+    for (goal, wrapped) in goals
+        .into_iter()
+        .flat_map(|goal| [(goal, false), (goal, true)])
+    {
         let mut choices = Choices::default();
         let mut sequences = 0;
         loop {
-            let (expected, mut taken) = run(machine_alone, goal, &choices);
-            let (seen, _) = run(with_fast_path, goal, &choices);
+            let (expected, mut taken) = run(machine_alone, goal, wrapped, &choices);
+            let (seen, _) = run(with_fast_path, goal, wrapped, &choices);
             assert_eq!(seen, expected, "{goal:?}, {:?}", choices.taken);
             sequences += 1;
             if !taken.advance() {
