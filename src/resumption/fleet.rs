@@ -214,6 +214,10 @@ impl FleetSessions {
     /// It is what rustls tells clients of its tickets, whatever is set here. Resuming does not
     /// extend it; a connection that resumed in TLS 1.3 gives the client new tickets, though. Whole
     /// seconds count.
+    ///
+    /// Give all servers of a fleet the same lifetime, and clocks that agree: a session that would
+    /// live longer than a lifetime and a minute from now is refused, as that of a server whose clock
+    /// was ahead.
     #[must_use]
     pub fn with_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime.min(LIFETIME);

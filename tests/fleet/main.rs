@@ -8,6 +8,7 @@ mod site;
 mod support;
 
 mod client_hello;
+mod clocks;
 mod double;
 mod early_data;
 mod fleet;
