@@ -261,7 +261,8 @@ impl FleetSessions {
     /// Waits until all writes of connections that have ended were sent or dropped.
     ///
     /// Call it before the process ends, after a [drain](crate::CloseTracker::drain), and bound it in
-    /// time: while the store is down, removals wait.
+    /// time: while the store is down, removals wait. What another runtime has left in the queue as it
+    /// ended is sent on this one.
     ///
     /// # Cancel safety
     ///

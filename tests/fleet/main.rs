@@ -14,6 +14,7 @@ mod early_data;
 mod fleet;
 mod observed;
 mod outages;
+mod queued;
 mod resuming;
 mod secrets;
 mod single_use;
