@@ -7,6 +7,7 @@
 //! connection shows whether the session resumes. The README has the options and the exit status.
 
 mod args;
+mod certificate_error;
 mod close;
 mod connect;
 mod converse;
