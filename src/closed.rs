@@ -1,5 +1,7 @@
 //! `Closed`: how a bidirectional close has ended.
 
+use std::fmt;
+
 use crate::{error::ShutdownError, state::PeerClose};
 
 /// How a bidirectional close ended: our `close_notify` was sent, or the peer had closed cleanly
@@ -11,11 +13,13 @@ use crate::{error::ShutdownError, state::PeerClose};
 /// an error, but it is never [clean](Self::is_clean): use [`require_clean`](Self::require_clean)
 /// where the end of the TLS connection is the end of a message.
 ///
+/// Displayed, it is one line: how the peer closed, and what was discarded.
+///
 /// ```
 /// use tokio_tls_shutdown::Closed;
 ///
 /// fn log(closed: Closed) {
-///     println!("{}; {} bytes discarded", closed.peer(), closed.discarded());
+///     println!("{closed}"); // the peer closed with close_notify, 5 bytes discarded
 ///     if closed.is_clean() && closed.peer_closed_first() {
 ///         println!("the peer may not have read what was sent last");
 ///     }
@@ -91,6 +95,51 @@ impl Closed {
         match self.peer {
             PeerClose::CloseNotify => Ok(()),
             peer => Err(ShutdownError::Unclean(peer)),
+        }
+    }
+}
+
+/// For people to read: the wording may change.
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.peer.fmt(f)?;
+        if self.peer_first {
+            f.write_str(", before we did")?;
+        }
+        match self.discarded {
+            0 => Ok(()),
+            bytes => write!(f, ", {bytes} bytes discarded"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_one_line_that_says_who_closed_and_what_was_lost() {
+        let closed = |peer, peer_first, discarded| Closed {
+            peer,
+            discarded,
+            tickets: 2,
+            peer_first,
+        };
+        for (closed, expected) in [
+            (
+                closed(PeerClose::CloseNotify, false, 0),
+                "the peer closed with close_notify",
+            ),
+            (
+                closed(PeerClose::CloseNotify, true, 5),
+                "the peer closed with close_notify, before we did, 5 bytes discarded",
+            ),
+            (
+                closed(PeerClose::Reset, false, 5),
+                "the peer reset the transport without close_notify, 5 bytes discarded",
+            ),
+        ] {
+            assert_eq!(closed.to_string(), expected);
         }
     }
 }

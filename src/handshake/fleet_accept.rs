@@ -20,9 +20,9 @@ use crate::resumption::fleet::{client_hello::ClientHelloReader, connection::Flee
 
 const READ: usize = 4096;
 
-/// Bytes that may arrive before the ClientHello is complete. The longest that rustls accepts fits,
-/// also if each of its bytes is in a record of its own.
-const MAX_WIRE: usize = 512 * 1024;
+/// Bytes that are kept before the ClientHello is complete: as many as rustls does, which refuses what
+/// is not complete then (`MAX_HANDSHAKE_SIZE` in its `msgs/deframer/buffers.rs`, record headers included).
+const MAX_WIRE: usize = 0xffff;
 
 /// Ends with the handshake of tokio-rustls, when the sessions that the client offers are there.
 ///
@@ -173,7 +173,9 @@ fn poll_read(
     wire: &mut Vec<u8>,
 ) -> Poll<io::Result<usize>> {
     let mut chunk = [0; READ];
-    let mut chunk = ReadBuf::new(&mut chunk);
+    // No more than rustls takes before it looks at them.
+    let room = READ.min(MAX_WIRE.saturating_sub(wire.len()));
+    let mut chunk = ReadBuf::new(&mut chunk[..room]);
     ready!(Pin::new(io).poll_read(cx, &mut chunk))?;
     wire.extend_from_slice(chunk.filled());
     Poll::Ready(Ok(chunk.filled().len()))

@@ -214,6 +214,10 @@ impl FleetSessions {
     /// It is what rustls tells clients of its tickets, whatever is set here. Resuming does not
     /// extend it; a connection that resumed in TLS 1.3 gives the client new tickets, though. Whole
     /// seconds count.
+    ///
+    /// Give all servers of a fleet the same lifetime, and clocks that agree: a session that would
+    /// live longer than a lifetime and a minute from now is refused, as that of a server whose clock
+    /// was ahead.
     #[must_use]
     pub fn with_lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime.min(LIFETIME);
@@ -257,7 +261,8 @@ impl FleetSessions {
     /// Waits until all writes of connections that have ended were sent or dropped.
     ///
     /// Call it before the process ends, after a [drain](crate::CloseTracker::drain), and bound it in
-    /// time: while the store is down, removals wait.
+    /// time: while the store is down, removals wait. What another runtime has left in the queue as it
+    /// ended is sent on this one.
     ///
     /// # Cancel safety
     ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::{ClientConfig, ServerConfig, crypto::ring};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, duplex},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     net::TcpStream,
 };
 use tokio_tls_shutdown::{
@@ -176,11 +176,26 @@ async fn e11_a_resumption_with_a_hello_retry_request_looks_up_once() {
     assert_eq!(store.lookups(), 1);
 }
 
-/// The answer of a server, and how its handshake ends.
+/// The answer of a server to a client that sends these bytes and FIN, and how its handshake ends.
 async fn answer(acceptor: &GracefulAcceptor, bytes: &[u8]) -> (Vec<u8>, String) {
     let (mut theirs, ours) = duplex(1 << 20);
     theirs.write_all(bytes).await.unwrap();
     theirs.shutdown().await.unwrap();
+    answer_on(acceptor, theirs, ours).await
+}
+
+/// The same to a client that goes on.
+async fn answer_to_open(acceptor: &GracefulAcceptor, bytes: &[u8]) -> (Vec<u8>, String) {
+    let (mut theirs, ours) = duplex(1 << 20);
+    theirs.write_all(bytes).await.unwrap();
+    answer_on(acceptor, theirs, ours).await
+}
+
+async fn answer_on(
+    acceptor: &GracefulAcceptor,
+    mut theirs: DuplexStream,
+    ours: DuplexStream,
+) -> (Vec<u8>, String) {
     // In a task of its own: tokio-rustls tries once to send an alert, which a task that has used up
     // its budget cannot.
     let error = match tokio::spawn(acceptor.accept(ours)).await.unwrap() {
@@ -236,6 +251,27 @@ async fn e11_what_is_no_client_hello_is_answered_as_without_a_fleet() {
             let alert = |answer: &[u8]| (answer.first() == Some(&21)).then(|| answer.to_vec());
             assert_eq!(alert(&ours), alert(&theirs), "{kind:?} {input:02x?}");
             assert_eq!(ours.is_empty(), theirs.is_empty(), "{kind:?} {input:02x?}");
+        }
+    }
+}
+
+/// What rustls refuses for its length is not kept until the deadline, either.
+#[tokio::test(start_paused = true)]
+async fn e11_an_endless_client_hello_is_refused_as_soon_as_without_a_fleet() {
+    let (_, [fleet, _]) = pair(Kind::Tls13Stateful).await;
+    let plain = GracefulAcceptor::new(Kind::Tls13Stateful.server());
+    for record in [1, 7, 100, 1 << 14] {
+        // It says that it has 0xfff0 bytes, and one does not come.
+        let mut hello = vec![22, 3, 1, 0, 0, 1, 0, 0xff, 0xf0];
+        hello.resize(5 + 4 + 0xfff0 - 1, 0);
+        let wire = fragment(&hello, record);
+        // The whole of it, and the shortest part that rustls refuses.
+        for len in [wire.len(), (1 << 16) + 4] {
+            let ours = answer_to_open(&fleet.acceptor, &wire[..len]).await;
+            let theirs = answer_to_open(&plain, &wire[..len]).await;
+            assert_eq!(ours, theirs, "records of {record}, {len} bytes");
+            let deadline = HandshakeError::TimedOut.to_string();
+            assert_ne!(theirs.1, deadline, "records of {record}, {len} bytes");
         }
     }
 }

@@ -8,11 +8,13 @@ mod site;
 mod support;
 
 mod client_hello;
+mod clocks;
 mod double;
 mod early_data;
 mod fleet;
 mod observed;
 mod outages;
+mod queued;
 mod resuming;
 mod secrets;
 mod single_use;

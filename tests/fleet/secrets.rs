@@ -1,18 +1,11 @@
 //! Sessions are encrypted, and what is not as it was written does not resume.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::advance;
 use tokio_tls_shutdown::{
-    GracefulAcceptor, GracefulConnector,
+    GracefulConnector,
     resumption::fleet::{FleetKeys, FleetSessions, FleetStore},
-    tokio_rustls::rustls::{pki_types::UnixTime, time_provider::TimeProvider},
 };
 
 use crate::{
@@ -143,43 +136,6 @@ async fn e11_the_store_is_told_how_long_a_session_lives() {
             advance(Duration::from_millis(2)).await;
             assert_eq!(store.len(), 0, "{kind:?} {secs}");
             assert!(!visits(&server, &client).await);
-        }
-    }
-}
-
-/// The clock of a configuration, in seconds since 1970.
-#[derive(Debug)]
-struct Clock(AtomicU64);
-
-impl TimeProvider for Clock {
-    fn current_time(&self) -> Option<UnixTime> {
-        let now = Duration::from_secs(self.0.load(Ordering::Relaxed));
-        Some(UnixTime::since_unix_epoch(now))
-    }
-}
-
-/// A database that expires nothing, or late.
-#[tokio::test(start_paused = true)]
-async fn e11_a_session_that_is_still_in_the_store_does_not_resume_after_its_lifetime() {
-    for kind in KINDS {
-        for (age, resumes) in [(3599, true), (3600, false)] {
-            let store = Arc::new(Double::new());
-            let sessions = sessions(&store).with_lifetime(Duration::from_secs(3600));
-            let clock = Arc::new(Clock(AtomicU64::new(1_800_000_000)));
-            let mut config = kind.server_config();
-            config.time_provider = Arc::<Clock>::clone(&clock);
-            let acceptor = GracefulAcceptor::new(Arc::new(config));
-            let server = Server {
-                acceptor: acceptor.with_fleet_sessions(sessions.clone()),
-                sessions,
-            };
-            server.resumes(&client(kind)).await;
-            let client = client(kind);
-            assert!(!server.resumes(&client).await);
-            clock.0.fetch_add(age, Ordering::Relaxed);
-            assert_eq!(server.resumes(&client).await, resumes, "{kind:?} {age}");
-            let rejected = server.sessions.stats().rejected;
-            assert_eq!(rejected, u64::from(!resumes), "{kind:?} {age}");
         }
     }
 }

@@ -42,6 +42,15 @@
 //! - TLS to Redis with the feature `tls-rustls` and `rediss://`. Values are encrypted anyway; without
 //!   TLS, who is on the way sees the ACL's password, and can delete sessions.
 //!
+//! # A Redis that cannot be trusted
+//!
+//! Who controls Redis, or its connections where they are not over TLS, cannot read, change or make a
+//! session: see [`FleetKeys`](tokio_tls_shutdown::resumption::fleet::FleetKeys). But `redis` 1.2 buffers an
+//! answer until it is complete, of any length, and goes on with that when nobody waits for it any more: an
+//! answer without end **uses up the memory of the server**. No setting limits that. Let the servers
+//! connect to a Redis of your own, over TLS where anyone else is on the way, and set a limit of memory for
+//! the process.
+//!
 //! # Clusters and failover
 //!
 //! With the feature `cluster`, [`RedisStore::lazy_cluster`] connects to a Redis Cluster, and

@@ -23,7 +23,8 @@ Exit status:
   3   a server answered, but no TLS connection came about, or it refused this client
   64  the command line is wrong, or a file cannot be used
 
-Of several servers the worst counts: 2, then 3, then 1.";
+Of several servers the worst counts: 2, then 3, then 1; and of the rounds of --watch that were \
+finished, also if it was ended by Ctrl-C or SIGTERM.";
 
 const SERVERS: &str = "\
 The servers; `-` reads them from standard input, one a line
@@ -49,7 +50,7 @@ pub(crate) struct Args {
     #[arg(value_name = "HOST[:PORT]", long_help = SERVERS)]
     pub(crate) servers: Vec<String>,
 
-    /// Read more servers from this file, one a line; `#` begins a comment
+    /// Read more servers from this file, one a line; `#` begins a comment, `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
@@ -86,7 +87,7 @@ pub(crate) struct Args {
     pub(crate) key: Option<PathBuf>,
 
     /// Send this before closing; \r, \n, \t, \0, \\ and \xHH are understood
-    #[arg(long, value_name = "TEXT", help_heading = "Before the close")]
+    #[arg(long, value_name = "TEXT", value_parser = escaped, help_heading = "Before the close")]
     send: Option<String>,
 
     /// Send the content of this file before closing
@@ -107,7 +108,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WAY", value_delimiter = ',')]
     pub(crate) fail_on: Vec<FailOn>,
 
-    /// Probe again and again, with this pause
+    /// Probe again and again, with this pause, until Ctrl-C or SIGTERM
     #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with_all = ["svg", "html"])]
     pub(crate) watch: Option<Duration>,
 
@@ -190,6 +191,30 @@ impl Args {
             (None, None) => Vec::new(),
         })
     }
+}
+
+/// Refuses what `request` would take literally.
+fn escaped(text: &str) -> Result<String, String> {
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            continue;
+        }
+        let escape: String = match rest.clone().next() {
+            Some('x') => rest.by_ref().take(3).collect(),
+            _ => rest.by_ref().take(1).collect(),
+        };
+        let known = match escape.strip_prefix('x') {
+            Some(hex) => hex.len() == 2 && hex.bytes().all(|digit| digit.is_ascii_hexdigit()),
+            None => matches!(escape.as_str(), "r" | "n" | "t" | "0" | "\\"),
+        };
+        if !known {
+            return Err(format!(
+                "`\\{escape}` is none of \\r, \\n, \\t, \\0, \\\\ and \\xHH"
+            ));
+        }
+    }
+    Ok(text.to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

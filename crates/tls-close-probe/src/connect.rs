@@ -17,6 +17,7 @@ use tokio_tls_shutdown::{
 };
 
 use crate::{
+    certificate_error,
     failure::{Failure, Stage},
     milliseconds::milliseconds,
     observe::{Secrets, Transport, alert_name},
@@ -161,8 +162,12 @@ async fn explain(error: &io::Error, transport: RecordAligned<Transport<TcpStream
     let (mut transport, mut unread) = transport.into_parts();
     let cause = error.get_ref().and_then(|e| e.downcast_ref());
     let text = match cause {
-        Some(rustls::Error::InvalidCertificate(_)) => {
-            return Failure::certificate(format!("{error}"));
+        Some(rustls::Error::InvalidCertificate(why)) => {
+            let text = format!(
+                "invalid peer certificate: {}",
+                certificate_error::words(why)
+            );
+            return Failure::certificate(text);
         }
         Some(rustls::Error::AlertReceived(alert)) => {
             let code = u8::from(*alert);

@@ -7,6 +7,7 @@
 //! connection shows whether the session resumes. The README has the options and the exit status.
 
 mod args;
+mod certificate_error;
 mod close;
 mod connect;
 mod converse;
@@ -58,7 +59,7 @@ async fn probe(args: &Args) -> anyhow::Result<State> {
         "--svg takes one server; see --html for many"
     );
     let options = Options::new(args)?;
-    let output = Output::new(args, targets.len());
+    let output = Output::new(args, targets.len())?;
     if args.watch.is_some() {
         return watch::watch(&targets, &options, args, &output).await;
     }

@@ -1,9 +1,9 @@
 //! What is printed of the reports, and the files that are written.
 
 use std::{
-    fs,
+    fs::File,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anstream::AutoStream;
@@ -24,14 +24,25 @@ pub(crate) struct Output<'a> {
     args: &'a Args,
     /// There is more than one server or more than one round.
     lines: bool,
+    svg: Option<Destination<'a>>,
+    html: Option<Destination<'a>>,
+}
+
+/// A file that is open before the probing, so that nobody waits for a result that cannot be written.
+struct Destination<'a> {
+    path: &'a Path,
+    file: File,
 }
 
 impl<'a> Output<'a> {
-    pub(crate) fn new(args: &'a Args, servers: usize) -> Self {
-        Self {
+    pub(crate) fn new(args: &'a Args, servers: usize) -> anyhow::Result<Self> {
+        let open = |path: &'a Option<PathBuf>| path.as_deref().map(Destination::open).transpose();
+        Ok(Self {
             args,
             lines: servers > 1 || args.watch.is_some(),
-        }
+            svg: open(&args.svg)?,
+            html: open(&args.html)?,
+        })
     }
 
     pub(crate) fn print(&self, text: &str) -> anyhow::Result<()> {
@@ -66,7 +77,13 @@ impl<'a> Output<'a> {
             columns: columns(),
         };
         let text = match reports {
-            [report] => format!("{status}\n\n{}", Details(report)),
+            [report] => {
+                let details = Details(report).to_string();
+                match details.trim_start_matches('\n') {
+                    "" => format!("{status}\n"),
+                    details => format!("{status}\n\n{details}"),
+                }
+            }
             _ if args.verbose => {
                 let texts = reports.iter().map(|report| format!("\n{}", Text(report)));
                 format!("{status}\n\n{}{}", results, texts.collect::<String>())
@@ -77,11 +94,11 @@ impl<'a> Output<'a> {
     }
 
     pub(crate) fn files(&self, reports: &[Report]) -> anyhow::Result<()> {
-        if let (Some(path), [report]) = (&self.args.svg, reports) {
-            write(path, &svg::file(report))?;
+        if let (Some(svg), [report]) = (&self.svg, reports) {
+            svg.write(&svg::file(report))?;
         }
-        if let Some(path) = &self.args.html {
-            write(path, &page::page(reports))?;
+        if let Some(html) = &self.html {
+            html.write(&page::page(reports))?;
         }
         Ok(())
     }
@@ -93,8 +110,26 @@ fn columns() -> Option<usize> {
     Some(size.1.into())
 }
 
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))
+impl<'a> Destination<'a> {
+    /// Opens or creates the file. What is in it stays until there is something to write.
+    fn open(path: &'a Path) -> anyhow::Result<Self> {
+        let mut options = File::options();
+        let file = options.write(true).create(true).truncate(false).open(path);
+        let file = file.with_context(|| format!("failed to write {}", path.display()))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(&self, text: &str) -> anyhow::Result<()> {
+        let mut file = &self.file;
+        let written = file.metadata().and_then(|metadata| {
+            // A pipe or a terminal has no length.
+            if metadata.is_file() {
+                file.set_len(0)?;
+            }
+            file.write_all(text.as_bytes())
+        });
+        written.with_context(|| format!("failed to write {}", self.path.display()))
+    }
 }
 
 /// Prints to standard output. A reader that has seen enough is no error.

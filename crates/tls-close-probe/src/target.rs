@@ -1,9 +1,6 @@
 //! Which servers to probe.
 
-use std::{
-    io::{self, Read},
-    net::Ipv6Addr,
-};
+use std::{io, net::Ipv6Addr};
 
 use anyhow::Context;
 
@@ -44,23 +41,24 @@ pub(crate) fn targets(args: &Args) -> anyhow::Result<Vec<Target>> {
     let mut targets = Vec::new();
     for server in &args.servers {
         match server.as_str() {
-            "-" => {
-                let mut text = String::new();
-                io::stdin()
-                    .read_to_string(&mut text)
-                    .context("failed to read the servers from standard input")?;
-                add_lines(&mut targets, &text, default_port)?;
-            }
+            "-" => add_lines(&mut targets, &standard_input()?, default_port)?,
             server => targets.push(Target::parse(server, default_port)?),
         }
     }
     if let Some(path) = &args.file {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("failed to read {}", path.display()))?;
+        let text = match path.to_str() {
+            Some("-") => standard_input()?,
+            _ => std::fs::read_to_string(path)
+                .with_context(|| format!("failed to read {}", path.display()))?,
+        };
         add_lines(&mut targets, &text, default_port)?;
     }
     anyhow::ensure!(!targets.is_empty(), "no servers: the list is empty");
     Ok(targets)
+}
+
+fn standard_input() -> anyhow::Result<String> {
+    io::read_to_string(io::stdin()).context("failed to read the servers from standard input")
 }
 
 fn add_lines(targets: &mut Vec<Target>, text: &str, default_port: u16) -> anyhow::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use rustls::{
     ClientConfig, ConfigBuilder, RootCertStore,
     client::WantsClientCert,
@@ -11,7 +11,7 @@ use rustls::{
 };
 use tokio_tls_shutdown::tokio_rustls::rustls;
 
-use crate::{args::Args, insecure::AcceptAny};
+use crate::{args::Args, certificate_error, insecure::AcceptAny};
 
 pub(crate) fn config(args: &Args) -> anyhow::Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
@@ -55,7 +55,10 @@ fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
 fn roots_of(path: &Path) -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
-        roots.add(certificate)?;
+        roots.add(certificate).map_err(|e| match e {
+            rustls::Error::InvalidCertificate(why) => anyhow!(certificate_error::words(&why)),
+            e => e.into(),
+        })?;
     }
     Ok(roots)
 }

@@ -15,7 +15,8 @@ use crate::{
     verdict::Status,
 };
 
-/// Probes until the last round, or until it is interrupted; returns the worst state.
+/// Probes until the last round, or until it is interrupted; returns the worst state of the rounds
+/// that were finished.
 pub(crate) async fn watch(
     targets: &[Target],
     options: &Options,
@@ -28,7 +29,7 @@ pub(crate) async fn watch(
     let mut worst = State::Ok;
     let mut before = HashMap::new();
     let mut round = 0;
-    let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut stop = std::pin::pin!(stopped()?);
     loop {
         let probed = probe_all(targets, options, args.jobs.into(), |report, bar| {
             bar.suspend(|| output.each(report))
@@ -53,6 +54,28 @@ pub(crate) async fn watch(
             _ = &mut stop => return Ok(worst),
         }
     }
+}
+
+/// Ends with the first Ctrl-C or SIGTERM, which end the program no more by themselves.
+#[cfg(unix)]
+fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Ends with the first Ctrl-C.
+#[cfg(not(unix))]
+fn stopped() -> anyhow::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }
 
 /// One line of the round, and one of each server whose status is not that of the round before.

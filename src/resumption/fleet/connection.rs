@@ -30,6 +30,9 @@ const ID: usize = 32;
 /// ClientHello load the store, and take many tickets.
 const MAX_TICKETS: usize = 4;
 
+/// How far the clocks of a fleet may differ, in seconds.
+const CLOCK_SKEW: u64 = 60;
+
 /// What rustls sees as the store of one connection. It never waits: what it does not have was not
 /// found.
 pub(crate) struct FleetConnection {
@@ -167,7 +170,7 @@ impl FleetConnection {
         for (planned, value) in planned.into_iter().zip(values) {
             let Some(value) = value else { continue };
             let opened = (planned.key.open(&planned.name, &value))
-                .filter(|opened| now.is_some_and(|now| now < opened.expires));
+                .filter(|opened| now.is_some_and(|now| self.is_alive(opened.expires, now)));
             let Some(opened) = opened else {
                 if result == LookupResult::Miss {
                     result = LookupResult::Rejected;
@@ -186,6 +189,12 @@ impl FleetConnection {
         result
     }
 
+    /// Not what has expired, nor what a server whose clock was ahead would let live for too long.
+    fn is_alive(&self, expires: u64, now: u64) -> bool {
+        let latest = now.saturating_add(self.lifetime.as_secs() + CLOCK_SKEW);
+        now < expires && expires <= latest
+    }
+
     /// Seconds since 1970, by the clock of the configuration.
     fn now(&self) -> Option<u64> {
         (self.config.time_provider.current_time()).map(|now| now.as_secs())
@@ -201,7 +210,7 @@ impl FleetConnection {
         Some(Write::Put {
             name,
             value,
-            ttl: Duration::from_secs(ttl),
+            ttl: Duration::from_secs(ttl).min(self.lifetime),
         })
     }
 

@@ -27,8 +27,10 @@ const MAX_VALUE: usize = 1 + NONCE + EXPIRES + MAX_SESSION + TAG;
 /// decrypt TLS 1.2 connections that resumed it. So a session is encrypted and authenticated with
 /// XChaCha20-Poly1305 and a random nonce before it leaves the process, bound to its name. The name is
 /// an HMAC-SHA-256 over the context, the version of the format, and the session id. Someone who controls
-/// the database can delete sessions, and bring back a TLS 1.3 ticket that was used; nothing else. The
-/// ciphers are RustCrypto's, and not validated for FIPS 140.
+/// the database can delete sessions and bring back a TLS 1.3 ticket that was used, but not read, change
+/// or make a session. What else such a database can do depends on the [store](super::FleetStore): a
+/// client that buffers an answer without end uses up the memory of the process. The ciphers are
+/// RustCrypto's, and not validated for FIPS 140.
 ///
 /// All servers of the fleet have the same keys: 32 random bytes each, from a secret manager and not
 /// from a password.

@@ -23,7 +23,8 @@ pub struct FleetStats {
     pub hits: u64,
     /// Lookups that found nothing.
     pub misses: u64,
-    /// Lookups that found only what could not be decrypted, or had expired.
+    /// Lookups that found only what could not be decrypted, had expired, or would live for longer
+    /// than a [lifetime](super::FleetSessions::with_lifetime).
     pub rejected: u64,
     /// Lookups that the store did not answer in time.
     pub timed_out: u64,

@@ -20,8 +20,9 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 ///
 /// A method may take its time, but must not block the thread. Time limits, reconnects of a
 /// connection that was idle and back-off are not its concern: see
-/// [`FleetSessions`](super::FleetSessions). A future may be dropped at any point. If one panics, it
-/// counts as an error.
+/// [`FleetSessions`](super::FleetSessions). A future may be dropped at any point. If one panics, also
+/// while it is dropped, it counts as an error. With `panic = "abort"` a panic of the store ends the
+/// process.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::Mutex, time::Duration};

@@ -98,31 +98,36 @@ impl WriteQueue {
                 false => dropped += 1,
             }
         }
-        let starts = !state.has_worker && !state.writes.is_empty();
-        if starts {
-            match Handle::try_current().ok().or_else(|| state.runtime.clone()) {
-                Some(runtime) => {
-                    state.has_worker = true;
-                    let worker = Worker {
-                        queue: Arc::clone(self),
-                        is_worker: true,
-                    };
-                    drop(state);
-                    runtime.spawn(worker.run());
-                }
-                None => {
-                    dropped += mem::take(&mut state.writes).len();
-                    drop(state);
-                }
-            }
-        } else {
-            drop(state);
-        }
+        dropped += self.start_worker(state);
         self.counters.write(WriteResult::Dropped, dropped);
     }
 
+    /// Starts a worker if one is needed. Returns how many writes are dropped, as there is no runtime.
+    fn start_worker(self: &Arc<Self>, mut state: MutexGuard<'_, State>) -> usize {
+        if state.has_worker || state.writes.is_empty() {
+            return 0;
+        }
+        let runtime = Handle::try_current().ok();
+        let Some(runtime) = runtime.or_else(|| state.runtime.clone()) else {
+            return mem::take(&mut state.writes).len();
+        };
+        state.has_worker = true;
+        let worker = Worker {
+            queue: Arc::clone(self),
+            is_worker: true,
+            batch: Vec::new(),
+        };
+        drop(state);
+        runtime.spawn(worker.run());
+        0
+    }
+
     /// Waits until nothing is queued or being sent.
-    pub(super) async fn flush(&self) {
+    pub(super) async fn flush(self: &Arc<Self>) {
+        // What a runtime that has ended has left is sent on this one. Once: a runtime that ends now
+        // drops each worker.
+        let dropped = self.start_worker(self.state());
+        self.counters.write(WriteResult::Dropped, dropped);
         loop {
             let mut idle = std::pin::pin!(self.idle.notified());
             idle.as_mut().enable();
@@ -145,54 +150,60 @@ struct Worker {
     queue: Arc<WriteQueue>,
     /// Until it has found the queue empty. Then another one may be the worker.
     is_worker: bool,
+    /// What is being sent.
+    batch: Vec<Write>,
 }
 
 impl Worker {
     async fn run(mut self) {
-        while let Some(batch) = self.next_batch() {
-            if let Some(retry) = self.send(batch).await {
+        while self.next_batch() {
+            if let Some(retry) = self.send().await {
                 sleep_until(retry).await;
             }
         }
     }
 
-    /// Returns the next writes. If there are none, the task is no longer the worker.
-    fn next_batch(&mut self) -> Option<Vec<Write>> {
+    /// Takes the next writes. If there are none, the task is no longer the worker.
+    fn next_batch(&mut self) -> bool {
         let mut state = self.queue.state();
         let n = state.writes.len().min(MAX_BATCH);
-        let batch: Vec<_> = state.writes.drain(..n).collect();
-        if batch.is_empty() {
+        self.batch = state.writes.drain(..n).collect();
+        if self.batch.is_empty() {
             state.has_worker = false;
             self.is_worker = false;
-            return None;
         }
-        Some(batch)
+        self.is_worker
     }
 
     /// Sends a batch. Returns when to continue, if there is a removal to send again.
-    async fn send(&self, batch: Vec<Write>) -> Option<Instant> {
+    async fn send(&mut self) -> Option<Instant> {
         let queue = &self.queue;
         let permit = match queue.circuit.admit() {
             Ok(permit) => permit,
             Err(until) => {
-                let again = self.give_up(batch, WriteResult::Dropped);
+                let again = self.give_up(WriteResult::Dropped);
                 return again.then(|| until.unwrap_or_else(|| Instant::now() + RETRY));
             }
         };
         queue.counters.batch();
-        let answer = call::bounded(TIMEOUT, || queue.store.write(&batch)).await;
+        let answer = call::bounded(TIMEOUT, || queue.store.write(&self.batch)).await;
         permit.settle(answer.is_ok());
         match answer {
-            Ok(()) => queue.counters.write(WriteResult::Written, batch.len()),
+            Ok(()) => {
+                let written = mem::take(&mut self.batch);
+                queue.counters.write(WriteResult::Written, written.len());
+            }
             Err(_) => {
-                self.give_up(batch, WriteResult::Failed);
+                self.give_up(WriteResult::Failed);
             }
         }
         None
     }
 
-    /// Counts the sessions as lost, and queues the removals again. Returns `true` if there are any.
-    fn give_up(&self, batch: Vec<Write>, result: WriteResult) -> bool {
+    /// Counts the sessions of the batch as lost, and queues its removals again. Returns `true` if
+    /// anything is queued.
+    fn give_up(&mut self, result: WriteResult) -> bool {
+        let batch = mem::take(&mut self.batch);
         let (removals, sessions): (Vec<_>, Vec<_>) =
             (batch.into_iter()).partition(|write| matches!(write, Write::Remove { .. }));
         self.queue.counters.write(result, sessions.len());
@@ -206,6 +217,8 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        // It was being sent, and whether it has arrived is not known.
+        self.give_up(WriteResult::Failed);
         if self.is_worker {
             self.queue.state().has_worker = false;
         }

@@ -41,6 +41,16 @@ async fn servers_come_from_arguments_standard_input_and_a_file() {
 }
 
 #[tokio::test]
+async fn a_file_may_be_standard_input() {
+    let address = server(with_tickets(TLS13), answer).await;
+    let args = [&["--insecure", "--file", "-"], &PATIENT[..]].concat();
+    let output = run_with_stdin(&args, &format!("{address}\n")).await;
+    let expected = format!("TLS CLOSE OK - {address} clean: ");
+    let stdout = text(&output.stdout);
+    assert!(stdout.starts_with(&expected), "{stdout}");
+}
+
+#[tokio::test]
 async fn the_worst_server_gives_the_exit_status() {
     let clean = server(with_tickets(TLS13), answer).await;
     let unclean = server(with_tickets(TLS13), fin).await;
@@ -128,6 +138,12 @@ async fn a_wrong_command_line_exits_with_64() {
         &["--timeout", "1e300", "localhost"],
         &["--timeout", "NaN", "localhost"],
         &["--send", "a", "--send-file", "b", "localhost"],
+        &["--send", r"\q", "localhost"],
+        &["--send", r"\x4", "localhost"],
+        &["--send", r"\x4g", "localhost"],
+        &["--send", r"\x", "localhost"],
+        &["--send", r"\x\x41", "localhost"],
+        &["--send", r"a\", "localhost"],
         &["--insecure", "--ca", "a", "localhost"],
         &["--jobs", "0", "localhost"],
         &["--key", "a", "localhost"],

@@ -1,8 +1,10 @@
 //! What is printed of one server.
 
+use tokio::io::AsyncReadExt;
+
 use crate::{
-    run::{run_probe, text},
-    servers::{TLS12, TLS13, answer, fin, server, with_tickets},
+    run::{run, run_probe, text},
+    servers::{TLS12, TLS13, answer, dead_port, fin, listen, plain_http, server, with_tickets},
 };
 
 #[tokio::test]
@@ -46,6 +48,32 @@ async fn it_says_in_words_what_json_says() {
         ] {
             assert!(stdout.contains(words), "{words} in {stdout}");
         }
+    }
+}
+
+#[tokio::test]
+async fn no_report_has_two_blank_lines() {
+    let silent = listen(async |_tcp| std::future::pending().await).await;
+    let http = listen(plain_http).await;
+    let reset = listen(async |mut tcp: tokio::net::TcpStream| {
+        tcp.read_u8().await?;
+        Ok(())
+    });
+    let reset = reset.await;
+    let clean = server(with_tickets(TLS13), answer).await;
+    let dead = dead_port().await;
+    for (address, blank) in [
+        (&silent, 1),
+        (&http, 2),
+        (&reset, 1),
+        (&clean, 2),
+        (&dead, 0),
+    ] {
+        let output = run(&["--insecure", "--timeout", "2", address]).await;
+        let stdout = text(&output.stdout);
+        assert!(!stdout.contains("\n\n\n"), "{stdout}");
+        let lines = stdout.lines().filter(|line| line.is_empty());
+        assert_eq!(lines.count(), blank, "{stdout}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! The files that are written: the timeline as a picture, and the page of many servers.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use quick_xml::{Reader, events::Event};
 
 use crate::{
@@ -45,6 +47,16 @@ async fn the_timeline_is_a_picture() {
 }
 
 #[tokio::test]
+async fn a_file_that_exists_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("close.svg");
+    std::fs::write(&path, "x".repeat(1 << 20)).unwrap();
+    let address = server(with_tickets(TLS13), answer).await;
+    run_probe(&["--insecure", "--svg", path.to_str().unwrap(), &address]).await;
+    texts(&std::fs::read_to_string(&path).unwrap());
+}
+
+#[tokio::test]
 async fn the_page_has_every_server() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("closes.html");
@@ -86,15 +98,19 @@ async fn what_a_server_sends_is_no_markup() {
 }
 
 #[tokio::test]
-async fn a_file_that_cannot_be_written_is_named() {
-    let address = server(with_tickets(TLS13), answer).await;
-    let output = run_probe(&["--insecure", "--svg", "/no/such/folder/a.svg", &address]).await;
-    assert_eq!(output.status.code(), Some(64));
-    let line = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        line.contains("failed to write /no/such/folder/a.svg: "),
-        "{line}"
-    );
+async fn a_file_that_cannot_be_written_is_named_before_the_probing() {
+    static CONNECTIONS: AtomicU32 = AtomicU32::new(0);
+    let address = server(with_tickets(TLS13), async |tls| {
+        CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+        answer(tls).await
+    });
+    let address = address.await;
+    for option in ["--svg", "--html"] {
+        let line = usage_error(&["--insecure", option, "/no/such/folder/a", &address]).await;
+        let expected = "failed to write /no/such/folder/a: ";
+        assert!(line.starts_with(expected), "{line}");
+    }
+    assert_eq!(CONNECTIONS.load(Ordering::Relaxed), 0);
     let line = usage_error(&["--insecure", "--svg", "a", &address, &address]).await;
     assert!(line.contains("--html"), "{line}");
 }

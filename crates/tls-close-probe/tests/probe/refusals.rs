@@ -2,6 +2,7 @@
 
 use std::{future::pending, io::Write};
 
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tokio::{
@@ -167,15 +168,32 @@ async fn a_certificate_that_is_not_accepted_is_explained() {
     let address = server(with_tickets(TLS13), answer).await;
     let files = PemFiles::write();
     let ours = files.certificate.path().to_str().unwrap();
-    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "other");
+    let key = rcgen::KeyPair::generate().unwrap();
     let mut file = NamedTempFile::new().unwrap();
-    file.write_all(other.cert.pem().as_bytes()).unwrap();
+    file.write_all(params.self_signed(&key).unwrap().pem().as_bytes())
+        .unwrap();
     let other = file.path().to_str().unwrap();
+    // Of the same name as the issuer, with another kind of key.
+    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(params.self_signed(&key).unwrap().pem().as_bytes())
+        .unwrap();
+    let other_key = file.path().to_str().unwrap();
     for (args, expected) in [
-        (&["--ca", other][..], "invalid peer certificate: "),
+        (
+            &["--ca", other][..],
+            "invalid peer certificate: its issuer is not trusted",
+        ),
+        (
+            &["--ca", other_key],
+            "invalid peer certificate: its signature is not of the kind of its issuer's key",
+        ),
         (
             &["--ca", ours, "--sni", "example.com"],
-            "invalid peer certificate: ",
+            "invalid peer certificate: it is not for example.com, but for localhost",
         ),
         (
             &["--ca", ours, "--tls12"],
@@ -193,11 +211,10 @@ async fn a_certificate_that_is_not_accepted_is_explained() {
     assert_eq!(probe_with(&["--insecure", &address]).await.0, 0);
 }
 
-#[tokio::test]
-async fn an_expired_certificate_is_refused() {
-    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
-    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+/// Why a server's certificate is not accepted that the probe would trust.
+async fn why_not(edit: impl FnOnce(&mut CertificateParams)) -> String {
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    edit(&mut params);
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
     let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -213,7 +230,25 @@ async fn an_expired_certificate_is_refused() {
     let address = server(config, answer).await;
     let (status, report) = probe_with(&["--ca", file.path().to_str().unwrap(), &address]).await;
     assert_eq!(status, REFUSED);
-    assert!(message(&report).contains("expired"), "{report:#}");
+    message(&report).to_owned()
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused() {
+    let message = why_not(|params| {
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+    });
+    let message = message.await;
+    assert!(message.contains("certificate expired"), "{message}");
+}
+
+/// As `openssl req -x509` makes one unless told otherwise.
+#[tokio::test]
+async fn the_certificate_of_a_ca_is_refused_in_words() {
+    let message = why_not(|params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)).await;
+    let expected = "invalid peer certificate: it is the certificate of a CA, and not of a server";
+    assert_eq!(message, expected);
 }
 
 #[tokio::test]
@@ -243,6 +278,13 @@ async fn files_that_cannot_be_used_are_named() {
         line.starts_with(&format!("failed to use --ca {missing}: ")),
         "{line}"
     );
+    let mut broken = NamedTempFile::new().unwrap();
+    let pem = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    broken.write_all(pem).unwrap();
+    let broken = broken.path().to_str().unwrap();
+    let line = usage_error(&["--ca", broken, "localhost"]).await;
+    let expected = format!("failed to use --ca {broken}: it is no X.509 certificate");
+    assert_eq!(line, expected);
     let line = usage_error(&["--insecure", "--cert", empty, "localhost"]).await;
     assert!(
         line.starts_with(&format!("failed to use --cert {empty}: ")),

@@ -2,13 +2,18 @@
 
 use std::{
     io,
+    process::Stdio,
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+};
 
 use crate::{
-    run::{assert_valid, run_probe, text},
+    run::{assert_valid, command, run_probe, text},
     servers::{TLS13, Tls, answer, fin, server, with_tickets},
 };
 
@@ -66,4 +71,31 @@ async fn in_json_each_probe_is_a_line() {
         .collect();
     assert_eq!(reports.len(), 2);
     reports.iter().for_each(assert_valid);
+}
+
+/// The status is that of the rounds before.
+#[tokio::test]
+async fn ctrl_c_and_sigterm_end_it_with_the_worst_status() {
+    let address = server(with_tickets(TLS13), fin).await;
+    for signal in ["INT", "TERM"] {
+        let args = [
+            "--insecure",
+            "--watch",
+            "3600",
+            "--fail-on",
+            "fin",
+            &address,
+        ];
+        let mut command = command(&args);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.next_line().await.unwrap().unwrap();
+        assert!(line.contains("TLS CLOSE WARNING - "), "{line}");
+        let id = child.id().unwrap().to_string();
+        let kill = Command::new("kill").args(["-s", signal, &id]).status();
+        assert!(kill.await.unwrap().success());
+        let status = child.wait().await.unwrap();
+        assert_eq!(status.code(), Some(1), "{signal}");
+        assert_eq!(lines.next_line().await.unwrap(), None);
+    }
 }
