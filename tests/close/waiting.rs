@@ -18,7 +18,7 @@ use tokio::{
     task::yield_now,
     time::{Instant, advance, sleep, timeout},
 };
-use tokio_rustls::rustls;
+use tokio_rustls::{TlsStream, rustls};
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{
     CloseProgress, Closed, GracefulStream, PeerClose, ShutdownError, ShutdownExt, ShutdownState,
@@ -26,7 +26,7 @@ use tokio_tls_shutdown::{
 };
 
 use crate::support::{
-    Arrival, CASES, Case, Rig, Role, Step, Version,
+    Arrival, CASES, Case, Rig, Role, Scripted, Step, Version,
     forge::{self, APPLICATION_DATA, CLOSE_NOTIFY, FATAL, HANDSHAKE, USER_CANCELED, WARNING},
     is_unnamed, poll_while_woken, tls_error,
 };
@@ -631,30 +631,37 @@ fn b16_a_reset_while_waiting_is_an_outcome_and_not_clean() {
 }
 
 #[test]
-fn b16_any_other_read_error_is_an_error() {
-    for case in CASES {
-        for kind in [
-            ErrorKind::PermissionDenied,
-            ErrorKind::TimedOut,
-            ErrorKind::InvalidData,
-            ErrorKind::Interrupted,
-            ErrorKind::WouldBlock,
-            ErrorKind::Other,
-        ] {
-            let mut rig = Rig::new(case);
-            rig.wire.at_end(Step::Fail(kind));
-            let error = assert_ready_err!(spawn(rig.stream.shutdown_bidirectional()).poll());
-            assert!(matches!(&error, ShutdownError::Receive(e) if e.kind() == kind));
-            assert_eq!(std::io::Error::from(error).kind(), kind);
-            // It may pass.
-            rig.wire.at_end(Step::Block);
-            assert_pending!(spawn(rig.stream.shutdown_bidirectional().no_deadline()).poll());
-            rig.peer_closes();
-            let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
-            assert!(closed.is_clean());
-            rig.assert_wrote_and_closed(&[]);
+fn b16_any_other_read_error_is_an_error_and_does_not_keep_our_alert_back() {
+    fn fails<S: ShutdownExt>(wrap: fn(TlsStream<Scripted>) -> S) {
+        for case in CASES {
+            for kind in [
+                ErrorKind::PermissionDenied,
+                ErrorKind::TimedOut,
+                ErrorKind::InvalidData,
+                ErrorKind::Interrupted,
+                ErrorKind::WouldBlock,
+                ErrorKind::Other,
+            ] {
+                let mut rig = Rig::new(case).map(wrap);
+                rig.wire.at_end(Step::Fail(kind));
+                let error = assert_ready_err!(spawn(rig.stream.shutdown_bidirectional()).poll());
+                assert!(matches!(&error, ShutdownError::Receive(e) if e.kind() == kind));
+                assert_eq!(std::io::Error::from(error).kind(), kind);
+                // It is not asked for again, as it may be told once.
+                assert_eq!(rig.wire.counts().reads, 1);
+                assert_eq!(rig.wire.outbound_len(), case.alert_len());
+                // It may pass.
+                rig.wire.at_end(Step::Block);
+                assert_pending!(spawn(rig.stream.shutdown_bidirectional().no_deadline()).poll());
+                rig.peer_closes();
+                let closed = assert_ready_ok!(spawn(rig.stream.shutdown_bidirectional()).poll());
+                assert!(closed.is_clean());
+                rig.assert_wrote_and_closed(&[]);
+            }
         }
     }
+    fails(|stream| stream);
+    fails(GracefulStream::new);
 }
 
 #[test]
