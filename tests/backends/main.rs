@@ -6,9 +6,9 @@ mod support;
 #[macro_use]
 mod libraries;
 mod library;
+#[macro_use]
+mod scenarios;
 #[cfg(all(feature = "metrics", feature = "tracing"))]
 mod observed;
 mod pairs;
 mod programs;
-
-mod scenarios;
