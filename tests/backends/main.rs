@@ -12,3 +12,4 @@ mod scenarios;
 mod observed;
 mod pairs;
 mod programs;
+mod split;
