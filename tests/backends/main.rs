@@ -8,6 +8,7 @@ mod libraries;
 mod library;
 #[macro_use]
 mod scenarios;
+mod forged_alert;
 #[cfg(all(feature = "metrics", feature = "tracing"))]
 mod observed;
 mod pairs;
