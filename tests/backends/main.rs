@@ -11,6 +11,7 @@ mod scenarios;
 mod forged_alert;
 #[cfg(all(feature = "metrics", feature = "tracing"))]
 mod observed;
+mod own_calls;
 mod pairs;
 mod programs;
 mod split;
