@@ -14,4 +14,5 @@ mod observed;
 mod own_calls;
 mod pairs;
 mod programs;
+mod renegotiation;
 mod split;
