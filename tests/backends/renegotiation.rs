@@ -3,7 +3,10 @@
 
 use std::{future::poll_fn, io::ErrorKind, pin::pin, task::Poll, time::Duration};
 
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    net::TcpStream,
+};
 use tokio_tls_shutdown::{ShutdownError, ShutdownExt, ShutdownState};
 
 use crate::{
@@ -16,6 +19,14 @@ use crate::{
 
 const CASE: Case = Case::new(Version::Tls12, Role::Client);
 
+/// Reads as far as it comes at once, which is to no data.
+async fn poll_read<S: AsyncRead + Unpin>(stream: &mut S) {
+    let mut buf = [0; 9];
+    let mut read = pin!(stream.read(&mut buf));
+    let is_pending = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_pending())).await;
+    assert!(is_pending);
+}
+
 /// The server finishes the handshake, and then the close is as any other.
 async fn closes_behind_it<L: Library>(tcp: impl Fn(&L::Tls<TcpStream>) -> &TcpStream) {
     for is_wrapped in [true, false] {
@@ -23,15 +34,14 @@ async fn closes_behind_it<L: Library>(tcp: impl Fn(&L::Tls<TcpStream>) -> &TcpSt
             continue;
         }
         let (mut tls, mut peer) = openssl::<L>(CASE).await;
+        // It finds nothing, and from here on the transport is readable when something has come.
+        poll_read(&mut tls).await;
         peer.say(b"R\n").await;
         in_time("the request", tcp(tls.get_ref()).readable())
             .await
             .unwrap();
-        // One poll, which answers it.
-        let mut buf = [0; 9];
-        let mut read = pin!(tls.read(&mut buf));
-        let is_pending = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_pending())).await;
-        assert!(is_pending);
+        // It answers the request.
+        poll_read(&mut tls).await;
         let closed = if is_wrapped {
             in_time("close", tls.shutdown_bidirectional()).await
         } else {

@@ -43,10 +43,14 @@ enum Writes {
 /// the FIN of the library's own `shutdown()`, and remembers whether the transport has ended with EOF
 /// or with a reset. Everything else goes through it without a copy.
 ///
+/// In an established session of TLS 1.3, a read of an alert that is not encrypted fails with
+/// [`InvalidData`](io::ErrorKind::InvalidData): not every library refuses it, and anyone in the network
+/// can send it.
+///
 /// At most 128 KiB are queued, and [`close_notify_with`](crate::GracefulStream::close_notify_with)
 /// adds its data. Dropping a `Gate` drops the transport and what is queued.
 ///
-/// The TLS stream's own `shutdown()` queues `close_notify`, and does not close the transport: use
+/// The TLS stream's own `shutdown()` sends `close_notify`, and does not close the transport: use
 /// [`GracefulStream`](crate::GracefulStream) or [`ShutdownExt`](crate::ShutdownExt).
 ///
 #[cfg_attr(feature = "openssl", doc = "```")]
