@@ -6,6 +6,7 @@
 
 pub(crate) mod gate;
 mod receive;
+mod shutdown;
 #[cfg(test)]
 mod tests;
 
@@ -41,9 +42,21 @@ pub trait GatedStream: AsyncRead + AsyncWrite + Unpin {
     /// Returns `true` if an alert would be encrypted.
     fn is_established(&self) -> bool;
 
+    /// Returns `true` if a handshake is under way, which may be one within the session (TLS 1.2), or
+    /// has failed.
+    fn is_handshaking(&self) -> bool {
+        !self.is_established()
+    }
+
     /// Returns how many bytes of application data can be read, 0 after the peer's `close_notify`.
     /// Without [`PEEKS`](Self::PEEKS) it looks only at what was received before.
     fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>>;
+
+    /// Returns `true` if an end of the data that was read before is the peer's `close_notify`, and not
+    /// a failure that the library has told once.
+    fn knows_end(&self) -> bool {
+        true
+    }
 
     /// Returns `true` if the library still reads after our `close_notify`.
     fn reads_after_close(&self) -> bool {
@@ -68,6 +81,9 @@ pub trait GatedStream: AsyncRead + AsyncWrite + Unpin {
 #[derive(Default)]
 pub(super) struct Session {
     peer_closed: bool,
+    /// The library reads no further: after the peer's `close_notify`, or after a failure that only
+    /// the application was told.
+    ended: bool,
     failure: Option<Failure>,
     /// Application data that were received for someone who must not take them.
     unread: Vec<u8>,
@@ -101,13 +117,14 @@ pub(super) fn status<S: GatedStream>(
         return Err(failure.clone().into());
     }
     let is_known = status.peer_closed || status.readable || tls.gate().end().is_some();
-    if !status.established || is_known {
+    if !status.established || tls.is_handshaking() || is_known {
         return Ok(status);
     }
     tls.gate_mut().hold_reads(true);
     let held = tls.poll_peek(&mut Context::from_waker(Waker::noop()));
     tls.gate_mut().hold_reads(false);
     match held {
+        Poll::Ready(Ok(0)) if !tls.knows_end() => tls.gate_mut().session.ended = true,
         Poll::Ready(Ok(0)) => {
             tls.gate_mut().session.peer_closed = true;
             status.peer_closed = true;
@@ -129,6 +146,11 @@ pub(super) fn poll_send<S: GatedStream>(
         // From here on the application writes no more.
         state.alert = Alert::Waiting;
         ready!(poll_queue_alert(tls, cx, last, state))?;
+    } else if state.alert == Alert::Unqueued && !last.is_empty() {
+        // The library's own `shutdown()` was called.
+        return Poll::Ready(Err(BackendError::Transport(
+            io::ErrorKind::BrokenPipe.into(),
+        )));
     }
     let gate = tls.gate_mut();
     if state.alert != Alert::Sent {
@@ -157,6 +179,9 @@ fn poll_queue_alert<S: GatedStream>(
         let error = "a write was blocked and given up: the TLS library wants it again";
         return Poll::Ready(Err(BackendError::Transport(io::Error::other(error))));
     }
+    if !tls.is_established() {
+        return Poll::Ready(Err(BackendError::Handshaking));
+    }
     tls.gate_mut().take_blocked();
     tls.gate_mut().queue_writes();
     while !state.last_queued {
@@ -172,10 +197,7 @@ fn poll_queue_alert<S: GatedStream>(
             Err(e) => return Poll::Ready(Err(failed(tls, e))),
         }
     }
-    let poll = Pin::new(&mut *tls).poll_shutdown(cx);
-    if let Err(e) = ready!(unless_stuck(tls, poll)) {
-        return Poll::Ready(Err(failed(tls, e)));
-    }
+    ready!(shutdown::poll_shutdown(tls, cx, state))?;
     tls.gate_mut().discard_writes();
     Poll::Ready(Ok(()))
 }

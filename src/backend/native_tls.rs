@@ -48,6 +48,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> GatedStream for TlsStream<Gate<IO>> {
         poll.map_ok(|()| nothing.filled().len())
     }
 
+    fn knows_end(&self) -> bool {
+        // On OpenSSL a read behind one that has failed returns 0.
+        cfg!(any(windows, target_vendor = "apple"))
+    }
+
     fn is_tls_error(error: &io::Error) -> bool {
         // That of a library that native-tls does not name. Those of the transport are told apart by
         // the `Gate`.

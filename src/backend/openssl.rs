@@ -32,7 +32,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> GatedStream for SslStream<Gate<IO>> {
     }
 
     fn is_established(&self) -> bool {
-        self.ssl().is_init_finished()
+        // The second holds on in another handshake within the session, and in a failed session.
+        self.ssl().is_init_finished() || self.ssl().peer_finished(&mut []) > 0
+    }
+
+    fn is_handshaking(&self) -> bool {
+        !self.ssl().is_init_finished()
     }
 
     fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -41,6 +46,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> GatedStream for SslStream<Gate<IO>> {
             Err(e) if e.code() == ErrorCode::ZERO_RETURN => Ok(0),
             Err(e) => Err(e.into_io_error().unwrap_or_else(io::Error::other)),
         })
+    }
+
+    fn knows_end(&self) -> bool {
+        // In a session that has failed, it returns `SSL_ERROR_ZERO_RETURN` for the second read.
+        self.ssl().is_init_finished()
     }
 
     fn is_resumed(&self) -> bool {

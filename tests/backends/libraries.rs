@@ -110,6 +110,8 @@ impl Library for NativeTls {
 
     const LOOKS_AHEAD: bool = false;
 
+    const TELLS_HOW_READS_ENDED: bool = false;
+
     const TELLS_ALERTS: bool = false;
 
     /// On OpenSSL its servers are those of Mozilla's "intermediate" of 2017.
@@ -171,6 +173,7 @@ impl Library for S2n {
         ("bidirectional_dropped_at_every_await", Version::Tls12, DEAF),
         ("both_with_full_buffers", Version::Tls12, DEAF),
         ("plain_stream_waits", Version::Tls12, DEAF),
+        ("own_shutdown", Version::Tls12, DEAF),
         ("peer_closed_first", Version::Tls12, MUTE),
     ];
 

@@ -35,6 +35,9 @@ pub(crate) trait Library {
     /// A read of a plain stream fails where the transport ends without `close_notify`.
     const REPORTS_EOF: bool = true;
 
+    /// Tells whether a read of a plain stream has ended with `close_notify` or in a failure.
+    const TELLS_HOW_READS_ENDED: bool = true;
+
     /// Tells the code of a fatal alert.
     const TELLS_ALERTS: bool = true;
 

@@ -6,9 +6,13 @@ mod support;
 #[macro_use]
 mod libraries;
 mod library;
+#[macro_use]
+mod scenarios;
+mod forged_alert;
 #[cfg(all(feature = "metrics", feature = "tracing"))]
 mod observed;
+mod own_calls;
 mod pairs;
 mod programs;
-
-mod scenarios;
+mod renegotiation;
+mod split;

@@ -41,6 +41,12 @@ fn closes_are_told<L: Library>() {
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
+        // A subscriber misses an event that another test meets for the first time meanwhile.
+        let mut before = plain::<L>(case);
+        before.peer_closes();
+        assert_eq!(done(before.stream.read(&mut [0; 9])).unwrap(), 0);
+        let closed = done(before.stream.shutdown_bidirectional());
+        assert!(closed.unwrap().is_clean());
         let recorder = DebuggingRecorder::new();
         let snapshotter = recorder.snapshotter();
         let guard = tracing::subscriber::set_default(subscriber);

@@ -33,7 +33,7 @@ fn expected<L: Library>(case: Case) -> PeerClose {
 }
 
 /// A connection with the program `openssl`, which ends when the connection does.
-async fn openssl<L: Library>(case: Case) -> (Tls<L>, Program) {
+pub(crate) async fn openssl<L: Library>(case: Case) -> (Tls<L>, Program) {
     let version = match case.version {
         Version::Tls12 => "-tls1_2",
         Version::Tls13 => "-tls1_3",

@@ -3,14 +3,18 @@
 use std::{
     fmt, io, mem,
     pin::Pin,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 
-use super::{super::end_of_transport, Received, Session};
+use self::{records::Records, tasks::Tasks};
+use super::{Failure, Received, Session};
 use crate::event::Role;
 
+mod reads_and_writes;
+mod records;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -39,10 +43,14 @@ enum Writes {
 /// the FIN of the library's own `shutdown()`, and remembers whether the transport has ended with EOF
 /// or with a reset. Everything else goes through it without a copy.
 ///
+/// In an established session of TLS 1.3, a read of an alert that is not encrypted fails with
+/// [`InvalidData`](io::ErrorKind::InvalidData): not every library refuses it, and anyone in the network
+/// can send it.
+///
 /// At most 128 KiB are queued, and [`close_notify_with`](crate::GracefulStream::close_notify_with)
 /// adds its data. Dropping a `Gate` drops the transport and what is queued.
 ///
-/// The TLS stream's own `shutdown()` queues `close_notify`, and does not close the transport: use
+/// The TLS stream's own `shutdown()` sends `close_notify`, and does not close the transport: use
 /// [`GracefulStream`](crate::GracefulStream) or [`ShutdownExt`](crate::ShutdownExt).
 ///
 #[cfg_attr(feature = "openssl", doc = "```")]
@@ -73,6 +81,12 @@ pub struct Gate<IO> {
     writes: Writes,
     /// Reads do not reach the transport.
     holds_reads: bool,
+    /// A read was held since this was reset.
+    held: bool,
+    /// A read has got something since this was reset.
+    has_read: bool,
+    /// This crate has the library read: what it writes meanwhile is not the application's.
+    receives: bool,
     /// The last write of the library was blocked: it may hold the rest of a record.
     refused: bool,
     /// Something had to wait since this was reset.
@@ -83,10 +97,10 @@ pub struct Gate<IO> {
     /// Why the transport could not be written, where no caller was told.
     write_error: Option<io::Error>,
     role: Option<Role>,
-    /// Of the last read that had to wait.
-    reader: Option<Waker>,
-    /// Of the last write that had to wait.
-    writer: Option<Waker>,
+    tasks: Tasks,
+    records: Records,
+    /// The peer, or someone in its place, has sent an alert that should be encrypted.
+    refuses_alert: bool,
     pub(super) session: Session,
 }
 
@@ -112,14 +126,18 @@ impl<IO> Gate<IO> {
             written: 0,
             writes: Writes::Through,
             holds_reads: false,
+            held: false,
+            has_read: false,
+            receives: false,
             refused: false,
             blocked: false,
             end: None,
             read_error: None,
             write_error: None,
             role: None,
-            reader: None,
-            writer: None,
+            tasks: Tasks::default(),
+            records: Records::default(),
+            refuses_alert: false,
             session: Session::default(),
         }
     }
@@ -161,6 +179,17 @@ impl<IO> Gate<IO> {
         self.queue.len() - self.written
     }
 
+    /// Fails the session, where a library might take such an alert for the peer's.
+    fn refuse_alert(&mut self) -> io::Error {
+        let text = "an alert that is not encrypted";
+        let failure = Failure {
+            text: text.to_owned(),
+            alert: None,
+        };
+        self.session.failure.get_or_insert(failure);
+        io::Error::new(io::ErrorKind::InvalidData, text)
+    }
+
     /// Returns how the transport has ended, as far as reads have seen.
     pub(super) fn end(&self) -> Option<Received> {
         self.end
@@ -195,6 +224,21 @@ impl<IO> Gate<IO> {
         self.holds_reads = hold;
     }
 
+    /// Returns `true` if a read was held since the last call.
+    pub(super) fn take_held(&mut self) -> bool {
+        mem::take(&mut self.held)
+    }
+
+    /// Returns `true` if a read has got something since the last call.
+    pub(super) fn take_has_read(&mut self) -> bool {
+        mem::take(&mut self.has_read)
+    }
+
+    /// Says whether the library is about to read for this crate.
+    pub(super) fn set_receives(&mut self, receives: bool) {
+        self.receives = receives;
+    }
+
     /// Returns `true` if the last write of the library was blocked.
     pub(super) fn has_refused(&self) -> bool {
         self.refused
@@ -208,7 +252,7 @@ impl<IO> Gate<IO> {
     /// Names the task whose read has had to wait. A library may have wrapped its waker: s2n does in
     /// debug builds. Then a write of the same task would take it for another, and wake it for ever.
     pub(super) fn set_reader(&mut self, cx: &Context<'_>) {
-        self.reader = Some(cx.waker().clone());
+        self.tasks.set_reader(cx);
     }
 }
 
@@ -239,9 +283,12 @@ impl<IO: AsyncWrite + Unpin> Gate<IO> {
             return Poll::Ready(Err(e));
         }
         let poll = self.poll_write_queue(cx, most);
-        if poll.is_pending() {
-            self.blocked = true;
-            self.writer = Some(cx.waker().clone());
+        match poll {
+            Poll::Pending => {
+                self.blocked = true;
+                self.tasks.set_writer(cx);
+            }
+            Poll::Ready(_) => self.tasks.forget_writer(),
         }
         self.wake_reader(cx);
         poll
@@ -272,121 +319,29 @@ impl<IO: AsyncWrite + Unpin> Gate<IO> {
         if before == 0 {
             return;
         }
-        if let Poll::Ready(Err(e)) = self.poll_write_queue(cx, 0) {
+        let poll = match self.tasks.with_writer(cx) {
+            Some(both) => self.poll_write_queue(&mut Context::from_waker(&both), 0),
+            None => self.poll_write_queue(cx, 0),
+        };
+        if let Poll::Ready(Err(e)) = poll {
             self.write_error = Some(e);
         }
         if self.queued() < before || self.write_error.is_some() {
-            // Its own wait for the transport may have been replaced by ours.
-            if let Some(writer) = self.writer.take() {
-                writer.wake();
-            }
+            self.tasks.wake_writer();
         }
     }
 
     /// Lets a reader that waits write the queue too. A transport remembers one task that waits to
     /// write; it has just become `cx`, which may never come back.
     fn wake_reader(&mut self, cx: &Context<'_>) {
-        if self.queued() == 0 {
-            return;
-        }
-        // Compare clones: in release builds the vtable of an `Arc` waker may differ from that of its
-        // clones.
-        let is_other = |reader: &mut Waker| !reader.will_wake(&cx.waker().clone());
-        if let Some(reader) = self.reader.take_if(is_other) {
-            reader.wake();
-        }
-    }
-}
-
-impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gate<IO> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.holds_reads {
-            return Poll::Pending;
-        }
-        this.write_while_reading(cx);
-        let before = buf.filled().len();
-        let Some(io) = &mut this.io else {
-            return Poll::Ready(Ok(()));
-        };
-        let poll = Pin::new(io).poll_read(cx, buf);
-        match &poll {
-            Poll::Pending => {
-                this.blocked = true;
-                this.reader = Some(cx.waker().clone());
-            }
-            Poll::Ready(Ok(())) if buf.filled().len() > before => {
-                this.role.get_or_insert(Role::Server);
-            }
-            Poll::Ready(Ok(())) if buf.remaining() > 0 => this.end = Some(Received::Eof),
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(e)) => {
-                this.end = end_of_transport(e);
-                if this.end.is_none() {
-                    // Not every library passes it on.
-                    this.read_error = Some(io::Error::new(e.kind(), e.to_string()));
-                }
-            }
-        }
-        poll
-    }
-}
-
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Gate<IO> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.role.get_or_insert(Role::Client);
-        match this.writes {
-            Writes::Through => {
-                this.refused = true;
-                ready!(this.poll_shorten(cx, LIBRARY_LIMIT))?;
-                this.refused = false;
-            }
-            Writes::Queued => {
-                this.queue.extend_from_slice(buf);
-                return Poll::Ready(Ok(buf.len()));
-            }
-            Writes::Discarded => return Poll::Ready(Ok(buf.len())),
-        }
-        let mut rest = buf;
-        if this.queued() == 0 {
-            match Pin::new(this.get_mut()).poll_write(cx, buf) {
-                Poll::Ready(Ok(bytes)) => rest = &buf[bytes..],
-                // A library would give up in the middle of its record. The next call has it.
-                Poll::Ready(Err(e)) => this.write_error = Some(e),
-                Poll::Pending => {}
-            }
-        }
-        // Whole, or the library would keep a part.
-        this.queue.extend_from_slice(rest);
-        if this.write_error.is_none() {
-            if let Poll::Ready(Err(e)) = this.poll_write_queue(cx, 0) {
-                this.write_error = Some(e);
-            }
-        }
-        this.wake_reader(cx);
-        Poll::Ready(Ok(buf.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        match this.writes {
-            // A caller that closes flushes, and needs to know whether that has failed.
-            Writes::Queued => Poll::Ready(Ok(())),
-            Writes::Through | Writes::Discarded => this.poll_send(cx),
+        if self.queued() > 0 {
+            self.tasks.wake_reader(cx);
         }
     }
 
-    /// Does nothing: the library's `shutdown()` would close the transport with its alert.
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// Returns `true` if the library writes an answer that the transport will not take: the peer is
+    /// gone, and what it had sent is still to be read. It is queued, in case the transport recovers.
+    fn queues_answer(&self) -> bool {
+        self.receives && self.write_error.is_some() && self.queued() < LIBRARY_LIMIT
     }
 }

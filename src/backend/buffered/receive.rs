@@ -13,6 +13,7 @@ use super::{
     super::{Alert, AlertState, BackendError, Plaintext, Received, is_gone},
     GatedStream, failed,
 };
+use crate::error::TlsError;
 
 /// How much application data are kept for a reader. As in rustls.
 const KEPT: usize = 1 << 14;
@@ -62,36 +63,10 @@ pub(in super::super) fn poll_receive<S: GatedStream>(
         let poll = poll_receive_raw(tls, cx, plaintext, &mut scratch);
         return poll;
     }
-    let poll = match plaintext {
-        Plaintext::Read(buf) if buf.remaining() == 0 => return Poll::Ready(Ok(Received::Data(0))),
-        Plaintext::Read(buf) => poll_read(tls, cx, buf),
-        Plaintext::Discard => poll_read(tls, cx, &mut scratch),
-        Plaintext::Fill | Plaintext::Keep if S::PEEKS => {
-            let poll = tls.poll_peek(cx);
-            if let Poll::Ready(Ok(1..)) = poll {
-                return Poll::Ready(Ok(Received::Full));
-            }
-            poll
-        }
-        Plaintext::Fill | Plaintext::Keep if state.wrapped => {
-            let poll = poll_read(tls, cx, &mut scratch);
-            tls.gate_mut()
-                .session
-                .unread
-                .extend_from_slice(scratch.filled());
-            poll
-        }
-        // What is read here would be lost for a reader who does not ask us.
-        Plaintext::Fill | Plaintext::Keep => {
-            return Poll::Ready(match state.alert {
-                Alert::Unqueued | Alert::Sent => Err(BackendError::Transport(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "this TLS library cannot look ahead: wrap the stream in a GracefulStream",
-                ))),
-                _ => Ok(Received::Full),
-            });
-        }
-    };
+    tls.gate_mut().take_has_read();
+    tls.gate_mut().set_receives(true);
+    let poll = poll_library(tls, cx, plaintext, &mut scratch, state);
+    tls.gate_mut().set_receives(false);
     match poll {
         Poll::Pending => {
             match tls.gate_mut().take_blocked() {
@@ -101,8 +76,55 @@ pub(in super::super) fn poll_receive<S: GatedStream>(
             }
             Poll::Pending
         }
-        Poll::Ready(Ok(bytes @ 1..)) => Poll::Ready(Ok(Received::Data(bytes))),
-        Poll::Ready(result) => Poll::Ready(end_of_session(tls, result, state)),
+        Poll::Ready(Found::Bytes(Ok(bytes @ 1..))) => Poll::Ready(Ok(Received::Data(bytes))),
+        Poll::Ready(Found::Bytes(result)) => Poll::Ready(end_of_session(tls, result, state)),
+        Poll::Ready(Found::Other(result)) => Poll::Ready(result),
+    }
+}
+
+/// What a library has given.
+enum Found {
+    /// So much, or nothing more.
+    Bytes(io::Result<usize>),
+    Other(Result<Received, BackendError>),
+}
+
+fn poll_library<S: GatedStream>(
+    tls: &mut S,
+    cx: &mut Context<'_>,
+    plaintext: Plaintext<'_, '_>,
+    scratch: &mut ReadBuf<'_>,
+    state: &AlertState,
+) -> Poll<Found> {
+    match plaintext {
+        Plaintext::Read(buf) if buf.remaining() == 0 => {
+            Poll::Ready(Found::Other(Ok(Received::Data(0))))
+        }
+        Plaintext::Read(buf) => poll_read(tls, cx, buf).map(Found::Bytes),
+        Plaintext::Discard => poll_read(tls, cx, scratch).map(Found::Bytes),
+        Plaintext::Fill | Plaintext::Keep if S::PEEKS => {
+            let poll = tls.poll_peek(cx);
+            poll.map(|peeked| match peeked {
+                Ok(1..) => Found::Other(Ok(Received::Full)),
+                peeked => Found::Bytes(peeked),
+            })
+        }
+        Plaintext::Fill | Plaintext::Keep if state.wrapped => {
+            let poll = poll_read(tls, cx, scratch);
+            tls.gate_mut()
+                .session
+                .unread
+                .extend_from_slice(scratch.filled());
+            poll.map(Found::Bytes)
+        }
+        // What is read here would be lost for a reader who does not ask us.
+        Plaintext::Fill | Plaintext::Keep => Poll::Ready(Found::Other(match state.alert {
+            Alert::Unqueued | Alert::Sent => Err(BackendError::Transport(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this TLS library cannot look ahead: wrap the stream in a GracefulStream",
+            ))),
+            _ => Ok(Received::Full),
+        })),
     }
 }
 
@@ -138,9 +160,20 @@ fn end_of_session<S: GatedStream>(
     if let Some(end) = tls.gate().end() {
         return Ok(end);
     }
-    let error = match (tls.gate_mut().take_read_error(), result) {
+    let knows_end = tls.knows_end();
+    let gate = tls.gate_mut();
+    if let Some(failure) = &gate.session.failure {
+        return Err(failure.clone().into());
+    }
+    let is_close_notify = gate.take_has_read() || knows_end;
+    let error = match (gate.take_read_error(), result) {
         (Some(e), _) => BackendError::Transport(e),
         (None, Err(e)) => failed(tls, e),
+        (None, Ok(_)) if !is_close_notify => {
+            let text =
+                "the session has ended in a read of the application, which does not tell how";
+            BackendError::Tls(TlsError::new(text, None))
+        }
         (None, Ok(_)) => {
             tls.gate_mut().session.peer_closed = true;
             state.peer_closed = true;

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncReadExt, AsyncWrite, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, duplex};
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
 
 use super::*;
