@@ -12,7 +12,7 @@ use super::{
     machine::{Action, Done, Goal, Machine},
 };
 use crate::{
-    backend::{AlertState, Backend, BackendError, Plaintext, Received, is_gone},
+    backend::{Alert, AlertState, Backend, BackendError, Plaintext, Received, is_gone},
     closed::Closed,
     error::ShutdownError,
     state::PeerClose,
@@ -37,7 +37,7 @@ pub(crate) struct CloseState {
 impl CloseState {
     pub(crate) const NEW: Self = Self {
         alert: AlertState {
-            alert: crate::backend::Alert::Unqueued,
+            alert: Alert::Unqueued,
             last_queued: false,
             peer_closed: false,
             failed: false,
@@ -248,6 +248,11 @@ impl Progress {
         loop {
             match self.machine.next(goal) {
                 Action::Send => {
+                    let is_queued = !matches!(alert.alert, Alert::Unqueued | Alert::Waiting);
+                    if self.machine.has_received_any() && !is_queued {
+                        // The session may have failed behind what was received.
+                        backend.status(alert).map_err(send_error)?;
+                    }
                     self.send(cx, backend, last, alert)?;
                 }
                 Action::ReceiveAndKeep => match backend.poll_receive(cx, Plaintext::Keep, alert) {

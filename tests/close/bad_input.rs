@@ -618,6 +618,21 @@ fn g11_behind_any_amount_of_unread_data_bad_input_is_never_forgotten() {
     }
 }
 
+/// A `GracefulStream` receives both before it sends, and what it then has to send is no close_notify.
+#[test]
+fn b20_a_bad_record_behind_more_data_than_are_discarded_is_an_error() {
+    for case in CASES {
+        let (mut stream, wire, mut forge) = Rig::new(case).map(GracefulStream::new).forge();
+        wire.feed(&forge.seal(APPLICATION_DATA, &[7; 1000]));
+        wire.feed(&plain_record(APPLICATION_DATA, &[7; 1000]));
+        let close = stream.shutdown_bidirectional().discard_limit(100);
+        let error = assert_ready_err!(spawn(close).poll());
+        assert!(matches!(error, ShutdownError::Tls(_)), "{error:?}");
+        assert_eq!(stream.state(), ShutdownState::NONE);
+        forge.assert_at_most_a_fatal_alert(&wire.take_outbound());
+    }
+}
+
 #[test]
 fn a17_a_bad_record_leaves_nothing_behind_our_close_notify_that_tokio_rustls_would_send() {
     for case in CASES {
