@@ -251,8 +251,8 @@ pub trait ShutdownExt: sealed::Sealed {
     /// Performs no I/O, and therefore cannot see a `close_notify` that is still in the socket: see
     /// [`poll_peer_closed`](Self::poll_peer_closed). What the peer has sent before may still be
     /// unread. Of a plain stream of native-tls it also cannot know what the application's own read has
-    /// met: it stays `false` until this crate has sent our `close_notify`. Takes `&mut self` only because rustls requires it. `SSL_get_shutdown(3)` calls it
-    /// `SSL_RECEIVED_SHUTDOWN`.
+    /// met: it stays `false` until this crate has sent our `close_notify`. Takes `&mut self` only because
+    /// rustls requires it. `SSL_get_shutdown(3)` calls it `SSL_RECEIVED_SHUTDOWN`.
     ///
     /// ```
     /// use tokio::io::AsyncReadExt;
