@@ -322,6 +322,12 @@ impl Machine {
             && self.reads_left > 0
     }
 
+    /// Returns `true` if receiving has blocked since the poll began.
+    #[inline]
+    pub(crate) fn is_receive_blocked(&self) -> bool {
+        self.receive_blocked
+    }
+
     /// Returns `true` if sending has failed, and only the reactor is waited for: it may find the
     /// peer's `close_notify` in the socket.
     pub(crate) fn awaits_reactor(&self) -> bool {

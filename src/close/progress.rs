@@ -205,10 +205,16 @@ impl Progress {
         if goal == Goal::PeerClosed {
             return Ok(FirstSteps::Unclear);
         }
+        let mut before = None;
+        if goal == Goal::Bidirectional && self.machine.is_receiving_first() {
+            debug_assert_eq!(self.machine.next(goal), Action::ReceiveAndDiscard);
+            before = match self.discard(cx, backend, alert)? {
+                Poll::Ready(Received::CloseNotify) => Some(Poll::Ready(Received::CloseNotify)),
+                Poll::Pending => Some(Poll::Pending),
+                Poll::Ready(_) => return Ok(FirstSteps::Unclear),
+            };
+        }
         if self.machine.is_open() {
-            if goal == Goal::Bidirectional && self.machine.is_receiving_first() {
-                return Ok(FirstSteps::Unclear);
-            }
             debug_assert_eq!(self.machine.next(goal), Action::Send);
             if !self.send(cx, backend, last, alert)? {
                 return Ok(FirstSteps::Unclear);
@@ -218,20 +224,24 @@ impl Progress {
                 return Ok(FirstSteps::Reached);
             }
         }
-        if goal != Goal::Bidirectional || !self.machine.waits_only_for_peer() {
-            return Ok(FirstSteps::Unclear);
-        }
-        debug_assert_eq!(self.machine.next(goal), Action::ReceiveAndDiscard);
-        Ok(match self.discard(cx, backend, alert)? {
+        let received = match before {
+            Some(received) => received,
+            None if goal == Goal::Bidirectional && self.machine.waits_only_for_peer() => {
+                debug_assert_eq!(self.machine.next(goal), Action::ReceiveAndDiscard);
+                self.discard(cx, backend, alert)?
+            }
+            None => return Ok(FirstSteps::Unclear),
+        };
+        Ok(match received {
             Poll::Ready(Received::CloseNotify) => {
                 debug_assert_eq!(self.machine.next(goal), Action::Done(Done::Reached));
                 FirstSteps::Reached
             }
-            Poll::Ready(_) => FirstSteps::Unclear,
-            Poll::Pending => {
+            Poll::Pending if self.machine.is_receive_blocked() => {
                 debug_assert_eq!(self.machine.next(goal), Action::Wait);
                 FirstSteps::Waiting
             }
+            _ => FirstSteps::Unclear,
         })
     }
 
@@ -249,7 +259,8 @@ impl Progress {
             match self.machine.next(goal) {
                 Action::Send => {
                     let is_queued = !matches!(alert.alert, Alert::Unqueued | Alert::Waiting);
-                    if self.machine.has_received_any() && !is_queued {
+                    let is_closed = self.machine.exchange().has_received();
+                    if self.machine.has_received_any() && !is_closed && !is_queued {
                         // The session may have failed behind what was received.
                         backend.status(alert).map_err(send_error)?;
                     }
