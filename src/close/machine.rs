@@ -147,13 +147,13 @@ impl Machine {
     /// so it is known whether the peer has closed first. Nothing is waited for.
     #[inline]
     pub(crate) fn is_receiving_first(&self) -> bool {
-        self.receives_first
-            && self.exchange.local == Local::Open
-            && !self.send_blocked
-            && self.peer_close().is_none()
-            && !self.receive_failed
-            && !self.receive_blocked
-            && self.reads_left > 0
+        self.receives_first && self.is_open() && !self.receive_failed && self.awaits_peer()
+    }
+
+    /// Returns `true` if the peer's side is neither closed nor given up, and can be received from.
+    #[inline]
+    fn awaits_peer(&self) -> bool {
+        self.peer_close().is_none() && !self.receive_blocked && self.reads_left > 0
     }
 
     fn next_of_peer_closed(&self) -> Action {
@@ -316,10 +316,7 @@ impl Machine {
     /// Returns `true` if our side is closed, and the peer's is neither closed nor given up.
     #[inline]
     pub(crate) fn waits_only_for_peer(&self) -> bool {
-        matches!(self.exchange.local, Local::Sent | Local::Assumed)
-            && self.peer_close().is_none()
-            && !self.receive_blocked
-            && self.reads_left > 0
+        matches!(self.exchange.local, Local::Sent | Local::Assumed) && self.awaits_peer()
     }
 
     /// Returns `true` if receiving has blocked since the poll began.

@@ -209,8 +209,7 @@ impl Progress {
         if goal == Goal::Bidirectional && self.machine.is_receiving_first() {
             debug_assert_eq!(self.machine.next(goal), Action::ReceiveAndDiscard);
             before = match self.discard(cx, backend, alert)? {
-                Poll::Ready(Received::CloseNotify) => Some(Poll::Ready(Received::CloseNotify)),
-                Poll::Pending => Some(Poll::Pending),
+                received @ (Poll::Ready(Received::CloseNotify) | Poll::Pending) => Some(received),
                 Poll::Ready(_) => return Ok(FirstSteps::Unclear),
             };
         }

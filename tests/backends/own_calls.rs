@@ -28,6 +28,15 @@ fn failures<L: Library>(case: Case) -> [(Tls<L>, crate::support::Wire, Vec<u8>);
     [(stream, wire, bad), (other, other_wire, alert)]
 }
 
+#[track_caller]
+fn assert_not_clean<S: ShutdownExt>(stream: &mut S) {
+    let close = done(stream.shutdown_bidirectional().deadline(Duration::ZERO));
+    assert!(
+        !matches!(&close, Ok(closed) if closed.is_clean()),
+        "{close:?}"
+    );
+}
+
 /// None of it is a `close_notify`, however often it was read, whoever is asked.
 fn own_failed_read<L: Library>(case: Case) {
     for reads in 1..3 {
@@ -38,11 +47,7 @@ fn own_failed_read<L: Library>(case: Case) {
                 let _ = now(stream.read(&mut [0; 9]));
             }
             assert!(!stream.received_close_notify());
-            let close = done(stream.shutdown_bidirectional().deadline(Duration::ZERO));
-            assert!(
-                !matches!(&close, Ok(closed) if closed.is_clean()),
-                "{close:?}"
-            );
+            assert_not_clean(&mut stream);
             assert!(!stream.received_close_notify());
         }
         for (mut stream, wire, failure) in failures::<L>(case) {
@@ -53,11 +58,7 @@ fn own_failed_read<L: Library>(case: Case) {
             let read = now(stream.read(&mut [0; 9]));
             assert!(!matches!(read, Some(Ok(_))), "{read:?}");
             assert!(!stream.received_close_notify());
-            let close = done(stream.shutdown_bidirectional().deadline(Duration::ZERO));
-            assert!(
-                !matches!(&close, Ok(closed) if closed.is_clean()),
-                "{close:?}"
-            );
+            assert_not_clean(&mut stream);
         }
     }
 }
@@ -68,11 +69,7 @@ fn own_failed_read_behind_our_alert<L: Library>(case: Case) {
     wire.feed(&peer.alert(forge::FATAL, forge::HANDSHAKE_FAILURE));
     let _ = now(stream.read(&mut [0; 9]));
     assert!(!stream.received_close_notify());
-    let close = done(stream.shutdown_bidirectional().deadline(Duration::ZERO));
-    assert!(
-        !matches!(&close, Ok(closed) if closed.is_clean()),
-        "{close:?}"
-    );
+    assert_not_clean(&mut stream);
     assert!(!stream.received_close_notify());
 }
 
