@@ -112,13 +112,13 @@ fn own_shutdown_of_a_silent_peer<L: Library>(case: Case) {
 }
 
 fn own_shutdown_and_last_data<L: Library>(case: Case) {
-    if !L::REFUSES_WRITES {
-        return;
-    }
     let mut rig = plain::<L>(case);
     done(rig.stream.shutdown()).unwrap();
     let mut rig = rig.map(GracefulStream::new);
     let close = done(rig.stream.close_notify_with(b"too late"));
     assert!(close.is_err(), "{close:?}");
-    rig.assert_wrote_and_closed(b"");
+    // Nobody reads what rustls sends behind the alert.
+    if L::REFUSES_WRITES {
+        rig.assert_wrote_and_closed(b"");
+    }
 }

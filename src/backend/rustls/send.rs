@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use rustls::{ConnectionCommon, ProtocolVersion};
+use rustls::ConnectionCommon;
 use tokio::io::AsyncWrite;
 
 use super::{Alert, AlertState, BackendError};
@@ -74,11 +74,12 @@ fn poll_queue_alert<Data, IO: AsyncWrite + Unpin>(
         queued.map_err(BackendError::Transport)?;
     }
     ready!(poll_shorten(tls, io, cx)).map_err(BackendError::Transport)?;
-    if state.last_queued && is_tls12(tls) && !adds_close_notify(tls) {
-        // rustls has closed by itself, in place of a part of `last`.
+    if state.last_queued && !adds_close_notify(tls) {
+        // By an earlier call of the application, or by rustls in place of a part of `last`, where
+        // the keys of TLS 1.2 are used up.
         state.alert = queued(Look::at(tls).bytes);
         return Poll::Ready(Err(BackendError::Tls(TlsError::new(
-            "the keys are used up: the last data were not sent",
+            "the session was closed before all of the last data were sent",
             None,
         ))));
     }
@@ -208,10 +209,6 @@ fn queued(bytes: usize) -> Alert {
         0 => Alert::Unflushed,
         bytes => Alert::Queued(bytes),
     }
-}
-
-fn is_tls12<Data>(tls: &ConnectionCommon<Data>) -> bool {
-    tls.protocol_version() == Some(ProtocolVersion::TLSv1_2)
 }
 
 /// Returns the content type of the last chunk, if it is a whole record and not the rest of one.
