@@ -85,6 +85,11 @@ pub mod recipes {
     }
 }
 
+/// What rustls, OpenSSL, native-tls and s2n allow before and after a close.
+pub mod libraries {
+    #![doc = include_str!("doc/guide/libraries.md")]
+}
+
 /// From `shutdown()` of tokio-rustls to this crate.
 pub mod migration {
     #![doc = include_str!("doc/guide/migration.md")]

@@ -53,8 +53,8 @@
 //!
 //! The [guide](_guide) has [how TLS connections end](_guide::endings), with diagrams; [how to read a
 //! `CloseReport`](_guide::close_reports); [recipes](_guide::recipes) for an HTTP server, an upload
-//! client, a pool, FTP `CCC`, STARTTLS, a proxy, WebSockets and syslog; and how to
-//! [migrate](_guide::migration) from `shutdown()`.
+//! client, a pool, FTP `CCC`, STARTTLS, a proxy, WebSockets and syslog; [what differs between the TLS
+//! libraries](_guide::libraries); and how to [migrate](_guide::migration) from `shutdown()`.
 //!
 //! # How it maps to SSL_shutdown(3)
 //!
