@@ -22,6 +22,7 @@ use crate::{
     milliseconds::milliseconds,
     observe::{Secrets, Transport, alert_name},
     options::Options,
+    session::{TlsVersion, suite_name},
     starttls::{Dialog, StarttlsError},
     target::Target,
     timeline::{Side, Timeline, What},
@@ -37,8 +38,7 @@ pub(crate) struct Facts {
     pub(crate) address: String,
     pub(crate) server_name: String,
     pub(crate) starttls: Option<&'static str>,
-    /// `TLSv1_2` or `TLSv1_3`.
-    pub(crate) tls_version: String,
+    pub(crate) tls_version: TlsVersion,
     pub(crate) cipher_suite: String,
     /// From the first SYN to the end of the TCP handshake.
     pub(crate) connect_ms: f64,
@@ -123,14 +123,12 @@ pub(crate) async fn connect(
     };
 
     let session = tls.get_ref().1;
-    let tls_version = session.protocol_version();
-    let tls_version = tls_version.map(|version| format!("{version:?}"));
-    let tls_version = tls_version.unwrap_or_default();
+    let tls_version = TlsVersion::of(session.protocol_version());
     timeline.add(
         Side::Local,
         What::HandshakeFinished,
         0,
-        Some(tls_version.clone()),
+        Some(tls_version.to_string()),
     );
     let suite = session.negotiated_cipher_suite();
     let certificate_requested = secrets.certificate_requested();
@@ -139,7 +137,7 @@ pub(crate) async fn connect(
         server_name: name.to_str().into_owned(),
         starttls: options.starttls.map(|protocol| protocol.name()),
         tls_version,
-        cipher_suite: suite.map_or_else(String::new, |suite| format!("{:?}", suite.suite())),
+        cipher_suite: suite.map_or_else(String::new, |suite| suite_name(suite.suite())),
         connect_ms,
         handshake_ms: milliseconds(begun.elapsed()),
         certificate_requested,

@@ -26,6 +26,7 @@ mod page;
 mod paint;
 mod probe;
 mod report;
+mod session;
 mod starttls;
 mod svg;
 mod table;

@@ -51,14 +51,8 @@ impl fmt::Display for Results<'_> {
 
 /// The cells that table and page have of a report.
 pub(crate) fn row(report: &Report) -> [String; 5] {
-    let version = report
-        .connection
-        .as_ref()
-        .map(|facts| match &*facts.tls_version {
-            "TLSv1_2" => "1.2".into(),
-            "TLSv1_3" => "1.3".into(),
-            other => other.to_owned(),
-        });
+    let version = report.connection.as_ref();
+    let version = version.map(|facts| facts.tls_version.number().to_owned());
     // What has failed was no close, so that its time means nothing.
     let close = report.close.as_ref();
     let close = close.filter(|close| close.answer != Answer::Failed);

@@ -10,6 +10,7 @@ use crate::{
     observe::alert_name,
     paint::{self, BOLD, DIM, Painted},
     report::{Report, Resumption},
+    session::TlsVersion,
     verdict::Status,
 };
 
@@ -169,8 +170,10 @@ fn transport(close: &Close) -> String {
 }
 
 fn tickets(facts: &Facts, close: &Close) -> String {
-    match facts.tls_version.as_str() {
-        "TLSv1_2" => "not counted in TLS 1.2, where they are a part of the handshake".into(),
+    match facts.tls_version {
+        TlsVersion::Tls12 => {
+            "not counted in TLS 1.2, where they are a part of the handshake".into()
+        }
         _ if close.tickets == 0 => "none".into(),
         _ => format!(
             "{}, {} of them after our close_notify",

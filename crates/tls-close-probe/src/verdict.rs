@@ -8,6 +8,7 @@ use crate::{
     converse::{Conversation, End},
     failure::{Failure, Kind},
     observe::alert_name,
+    session::TlsVersion,
 };
 
 #[derive(Clone, Copy, PartialEq, Serialize)]
@@ -97,7 +98,7 @@ pub(crate) fn of_close(facts: &Facts, conversation: &Conversation, close: &Close
     // In TLS 1.3 the client learns only behind the handshake whether it was accepted.
     let unheard = conversation.received_bytes == 0 && close.tickets == 0;
     if verdict.status == Status::Unclean
-        && facts.tls_version == "TLSv1_3"
+        && facts.tls_version == TlsVersion::Tls13
         && facts.certificate_requested
         && !facts.certificate_given
         && unheard

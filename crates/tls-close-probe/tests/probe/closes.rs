@@ -33,7 +33,7 @@ async fn a_server_that_answers_is_clean() {
         let report = report_of(with_tickets(case), answer, &PATIENT).await;
         let expected = json!({
             "connection/server_name": "localhost",
-            "connection/tls_version": if case.is_tls13() { "TLSv1_3" } else { "TLSv1_2" },
+            "connection/tls_version": if case.is_tls13() { "TLSv1.3" } else { "TLSv1.2" },
             "conversation/sent_bytes": 0,
             "conversation/received_bytes": 0,
             "conversation/server_ended_first": null,

@@ -35,8 +35,8 @@ async fn probe(server: &Running, args: &[&str], version: Version) -> Value {
     let (status, report) = probe_with(&[&common[..], version_args, args].concat()).await;
     assert_eq!(status, 0, "{report:#}");
     let name = match version {
-        Version::Tls12 => "TLSv1_2",
-        Version::Tls13 => "TLSv1_3",
+        Version::Tls12 => "TLSv1.2",
+        Version::Tls13 => "TLSv1.3",
     };
     assert_fields(&report, &json!({ "connection/tls_version": name }));
 
