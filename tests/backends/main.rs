@@ -16,3 +16,4 @@ mod pairs;
 mod programs;
 mod renegotiation;
 mod split;
+mod who_closed_first;

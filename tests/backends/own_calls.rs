@@ -1,6 +1,6 @@
 //! The application has called the library's own `read` or `shutdown` before it closes.
 
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tls_shutdown::{GracefulStream, PeerClose, ShutdownExt};
@@ -8,12 +8,13 @@ use tokio_tls_shutdown::{GracefulStream, PeerClose, ShutdownExt};
 use crate::{
     library::Library,
     scenarios::{Tls, done, now, plain},
-    support::{Case, Rig, forge},
+    support::{Case, Rig, Step, forge},
 };
 
 scenarios! {
     own_failed_read,
     own_failed_read_behind_our_alert,
+    own_read_that_failed_and_has_passed,
     own_shutdown,
     own_shutdown_of_a_silent_peer,
     own_shutdown_and_last_data,
@@ -71,6 +72,17 @@ fn own_failed_read_behind_our_alert<L: Library>(case: Case) {
     assert!(!stream.received_close_notify());
     assert_not_clean(&mut stream);
     assert!(!stream.received_close_notify());
+}
+
+/// A failure of the transport that the application was told is not told again by a close.
+fn own_read_that_failed_and_has_passed<L: Library>(case: Case) {
+    let mut rig = plain::<L>(case);
+    rig.wire.at_end(Step::Fail(ErrorKind::TimedOut));
+    done(rig.stream.read(&mut [0; 9])).unwrap_err();
+    rig.wire.at_end(Step::Block);
+    rig.peer_closes();
+    let closed = done(rig.stream.shutdown_bidirectional()).unwrap();
+    assert_eq!(closed.peer(), PeerClose::CloseNotify);
 }
 
 fn own_shutdown<L: Library>(case: Case) {

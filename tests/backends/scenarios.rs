@@ -83,6 +83,7 @@ scenarios! {
     nothing_behind_the_alert,
     bad_record,
     bad_record_behind_the_alert,
+    write_behind_a_bad_record,
     fatal_alert,
     plaintext_behind_the_peers_alert,
     peer_closed_first,
@@ -502,6 +503,18 @@ fn tls_error(error: &io::Error) -> Option<&tokio_tls_shutdown::TlsError> {
         ShutdownError::Tls(e) => Some(e),
         _ => None,
     }
+}
+
+/// The alert that the library wants to send waits behind data. A write must not wait for ever.
+fn write_behind_a_bad_record<L: Library>(case: Case) {
+    let mut rig = rig::<L>(case);
+    rig.wire.set_room(100);
+    fill(&mut rig.stream, 200_000);
+    rig.wire
+        .feed(&forge::plain_record(forge::APPLICATION_DATA, &[1; 40]));
+    done(rig.stream.read(&mut [0; 9])).unwrap_err();
+    rig.wire.unblock_writes();
+    done(rig.stream.write(b"data")).unwrap_err();
 }
 
 fn fatal_alert<L: Library>(case: Case) {

@@ -1,24 +1,30 @@
 //! One task reads and another writes, and the reader stops while the writer waits for the transport.
 
-use std::time::Duration;
+use std::{task::Poll, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, split},
     net::{TcpListener, TcpStream},
 };
-use tokio_test::{assert_pending, task::spawn};
+use tokio_test::{
+    assert_pending,
+    task::{Spawn, spawn},
+};
 use tokio_tls_shutdown::{ClosePolicy, GracefulStream, ShutdownExt};
 
 use crate::{
     libraries::{NativeTls, Openssl, Rustls, S2n},
     library::Library,
     scenarios::rig,
-    support::{Case, Role, Version, in_time},
+    support::{Case, Role, Version, forge, in_time},
 };
 
 scenarios! {
     reader_that_stops,
     reader_that_stops_while_closing,
+    reader_that_fails,
+    reader_that_answers,
+    writer_that_reads,
 }
 
 /// Without data it is dropped while it waits, else it has what it wanted.
@@ -68,6 +74,89 @@ fn reader_that_stops_while_closing<L: Library>(case: Case) {
     rig.wire.unblock_writes();
     assert!(writer.is_woken(), "the writer was forgotten");
     assert!(writer.poll().is_ready());
+}
+
+/// Polls for as long as the task is woken. Returns `true` if it has ended.
+fn runs_to_its_end<F: Future>(task: &mut Spawn<F>) -> bool {
+    (0..1000).any(|_| task.is_woken() && task.poll().is_ready())
+}
+
+/// What the library sends for a session that has failed must not cost the writer its wake-up.
+fn reader_that_fails<L: Library>(case: Case) {
+    for is_alert in [false, true] {
+        let (stream, wire, mut peer) = rig::<L>(case).forge();
+        wire.set_room(100);
+        let (mut read_half, mut write_half) = split(stream);
+        let data = vec![3; 400_000];
+        let mut writer = spawn(write_half.write_all(&data));
+        assert_pending!(writer.poll());
+        wire.feed(&match is_alert {
+            true => peer.alert(forge::FATAL, forge::HANDSHAKE_FAILURE),
+            false => forge::plain_record(forge::APPLICATION_DATA, &[1; 40]),
+        });
+        let mut got = [0; 4];
+        let read = spawn(read_half.read(&mut got)).poll();
+        assert!(matches!(read, Poll::Ready(Err(_))), "{read:?}");
+        wire.unblock_writes();
+        assert!(
+            runs_to_its_end(&mut writer),
+            "the writer waits for ever behind {read:?}"
+        );
+    }
+}
+
+/// A server of TLS 1.2 refuses another handshake with an alert, while it reads.
+fn reader_that_answers<L: Library>(case: Case) {
+    if case != Case::new(Version::Tls12, Role::Server) {
+        return;
+    }
+    for leaves in [false, true] {
+        let (stream, wire, mut peer) = rig::<L>(case).forge();
+        wire.set_room(100);
+        let (mut read_half, mut write_half) = split(stream);
+        let data = vec![3; 400_000];
+        let mut writer = spawn(write_half.write_all(&data));
+        assert_pending!(writer.poll());
+        wire.feed(&peer.seal(forge::HANDSHAKE, &forge::renegotiation(case.role)));
+        let mut got = [0; 4];
+        let mut reader = spawn(read_half.read(&mut got));
+        if reader.poll().is_ready() {
+            // This library ends the session instead.
+            continue;
+        }
+        if leaves {
+            drop(reader);
+            wire.unblock_writes();
+        } else {
+            wire.unblock_writes();
+            while reader.is_woken() {
+                assert_pending!(reader.poll());
+            }
+        }
+        assert!(
+            runs_to_its_end(&mut writer),
+            "the writer was forgotten, {leaves}"
+        );
+    }
+}
+
+/// In another handshake within the session, a write has to read.
+fn writer_that_reads<L: Library>(case: Case) {
+    if case != Case::new(Version::Tls12, Role::Client) {
+        return;
+    }
+    let (stream, wire, mut peer) = rig::<L>(case).forge();
+    let (mut read_half, mut write_half) = split(stream);
+    wire.feed(&peer.seal(forge::HANDSHAKE, &forge::renegotiation(case.role)));
+    let mut got = [0; 4];
+    let mut reader = spawn(read_half.read(&mut got));
+    assert_pending!(reader.poll());
+    let _ = spawn(write_half.write(b"data")).poll();
+    while reader.is_woken() {
+        assert_pending!(reader.poll());
+    }
+    wire.feed(&[forge::HANDSHAKE]);
+    assert!(reader.is_woken(), "the reader was forgotten");
 }
 
 /// The server answers, closes its side, and reads the upload all the same.
