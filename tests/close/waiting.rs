@@ -14,7 +14,8 @@ use std::{
 
 use rustls::{AlertDescription, Error, HandshakeKind, PeerMisbehaved};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    sync::mpsc::unbounded_channel,
     task::yield_now,
     time::{Instant, advance, sleep, timeout},
 };
@@ -499,6 +500,39 @@ async fn b13_the_deadline_runs_out_while_our_alert_is_blocked() {
             assert!(closed.is_clean());
             rig.assert_wrote_and_closed(&[]);
         }
+    }
+}
+
+/// tokio gives each turn of a task a budget of 128 steps of I/O. A transport is not blocked because
+/// the task has spent it.
+#[tokio::test]
+async fn b13_a_deadline_of_zero_counts_no_steps_of_the_task_before() {
+    const DATA: usize = 40 << 14;
+
+    async fn closes<S: ShutdownExt>(case: Case, wrap: fn(TlsStream<DuplexStream>) -> S) {
+        for spent in [0, 100, 110, 127, 128] {
+            let (ours, mut theirs) = case.duplex(1 << 20).await;
+            theirs.write_all(&vec![1; DATA]).await.unwrap();
+            theirs.flush().await.unwrap();
+            yield_now().await;
+            let (sender, mut steps) = unbounded_channel();
+            for _ in 0..spent {
+                sender.send(()).unwrap();
+                steps.recv().await;
+            }
+            let mut ours = wrap(ours);
+            let close = ours.shutdown_bidirectional().deadline(Duration::ZERO);
+            let closed = close
+                .await
+                .unwrap_or_else(|e| panic!("{case:?} {spent}: {e}"));
+            assert_eq!(closed.discarded(), DATA as u64, "{case:?} {spent}");
+            assert_eq!(theirs.read(&mut [0; 1]).await.unwrap(), 0);
+        }
+    }
+
+    for case in CASES {
+        closes(case, GracefulStream::new).await;
+        closes(case, |plain| plain).await;
     }
 }
 
