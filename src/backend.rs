@@ -86,6 +86,15 @@ pub(crate) struct AlertState {
     pub(crate) wrapped: bool,
 }
 
+impl AlertState {
+    /// Returns `true` if the transport has taken all of our alert. The peer may answer it from here
+    /// on, though it may not be flushed.
+    #[inline]
+    pub(crate) fn has_left(&self) -> bool {
+        matches!(self.alert, Alert::Unflushed | Alert::Sent)
+    }
+}
+
 /// Where a session stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Status {

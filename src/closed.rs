@@ -61,14 +61,18 @@ impl Closed {
         matches!(self.peer, PeerClose::CloseNotify)
     }
 
-    /// Returns `true` if the peer's `close_notify` was received before ours was sent.
+    /// Returns `true` if the peer's `close_notify` was received before ours had left.
+    ///
+    /// Ours has left when the transport has taken its last byte: from there on the peer may answer it.
     ///
     /// The peer then closed of its own accord and may not have read what we sent last; for a
     /// request on an idle connection this means that it may have to be sent again.
     ///
-    /// A [`GracefulStream`](crate::GracefulStream) receives what has arrived, 32 reads of the transport
-    /// at most, before it sends, so an alert that lay unread in the socket is found. `false` still proves
-    /// nothing: the alerts may have crossed on their way.
+    /// [`shutdown_bidirectional()`](crate::ShutdownExt::shutdown_bidirectional) of a
+    /// [`GracefulStream`](crate::GracefulStream) receives what has arrived, in at most 32 reads, before it
+    /// sends, so an alert that lay unread in the socket is found. Its `shutdown()` sends first with every
+    /// [`ClosePolicy`](crate::ClosePolicy). `false` still proves nothing: the alerts may have crossed on
+    /// their way.
     ///
     /// A plain TLS stream does not remember whether an earlier call has sent our `close_notify`, so it
     /// sends before it receives, and this is `true` only if the peer's was processed before the call, by

@@ -21,10 +21,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use self::gate::Gate;
 pub(super) use self::receive::poll_receive;
 use super::{Alert, AlertState, BackendError, Plaintext, Received, Status};
-use crate::{error::TlsError, event::Role};
+use crate::{
+    error::{ShutdownError, TlsError},
+    event::Role,
+};
 
 /// How much application data a record holds, at most (RFC 8446 section 5.1).
 const RECORD: usize = 1 << 14;
+const NO_ALERT: &str = "the TLS library accepts no alert";
 
 /// A TLS stream over a [`Gate`].
 pub trait GatedStream: AsyncRead + AsyncWrite + Unpin {
@@ -145,7 +149,11 @@ pub(super) fn poll_send<S: GatedStream>(
     if !tls.gate().discards_writes() {
         // From here on the application writes no more.
         state.alert = Alert::Waiting;
-        ready!(poll_queue_alert(tls, cx, last, state))?;
+        let queued = ready!(poll_queue_alert(tls, cx, last, state));
+        if matches!(queued, Err(BackendError::Handshaking)) {
+            state.alert = Alert::Unqueued;
+        }
+        queued?;
     } else if state.alert == Alert::Unqueued && !last.is_empty() {
         // The library's own `shutdown()` was called.
         return Poll::Ready(Err(BackendError::Transport(
@@ -154,15 +162,23 @@ pub(super) fn poll_send<S: GatedStream>(
     }
     let gate = tls.gate_mut();
     if state.alert != Alert::Sent {
-        state.alert = Alert::Queued(gate.queued());
-        ready!(gate.poll_send(cx)).map_err(BackendError::Transport)?;
+        let poll = gate.poll_send(cx);
+        state.alert = alert_of(gate);
+        ready!(poll).map_err(BackendError::Transport)?;
         state.alert = Alert::Sent;
     }
     Poll::Ready(Ok(()))
 }
 
-/// Has the library make records of `last` and of our `close_notify`. Nothing of it blocks, unless a
-/// handshake within the session has to be finished first.
+/// How far our alert has come that is queued, or was.
+fn alert_of<IO>(gate: &Gate<IO>) -> Alert {
+    match gate.queued() {
+        0 => Alert::Unflushed,
+        bytes => Alert::Queued(bytes),
+    }
+}
+
+/// Has the library make records of `last` and of our `close_notify`.
 fn poll_queue_alert<S: GatedStream>(
     tls: &mut S,
     cx: &mut Context<'_>,
@@ -184,6 +200,24 @@ fn poll_queue_alert<S: GatedStream>(
     }
     tls.gate_mut().take_blocked();
     tls.gate_mut().queue_writes();
+    tls.gate_mut().set_sends(true);
+    let poll = poll_make_alert(tls, cx, last, state);
+    let gate = tls.gate_mut();
+    gate.set_sends(false);
+    match &poll {
+        Poll::Ready(Ok(())) => gate.discard_writes(),
+        Poll::Ready(Err(_)) | Poll::Pending => gate.pass_writes(),
+    }
+    poll
+}
+
+/// Nothing of it blocks, unless a handshake within the session has to be finished first.
+fn poll_make_alert<S: GatedStream>(
+    tls: &mut S,
+    cx: &mut Context<'_>,
+    last: &[u8],
+    state: &mut AlertState,
+) -> Poll<Result<(), BackendError>> {
     while !state.last_queued {
         let rest = last.get(tls.gate().session.last_taken..).unwrap_or(&[]);
         if rest.is_empty() {
@@ -192,21 +226,23 @@ fn poll_queue_alert<S: GatedStream>(
             break;
         }
         let poll = Pin::new(&mut *tls).poll_write(cx, rest);
-        match ready!(unless_stuck(tls, poll)) {
+        match ready!(unless_stuck(tls, poll, NO_ALERT)) {
             Ok(bytes) => tls.gate_mut().session.last_taken += bytes,
             Err(e) => return Poll::Ready(Err(failed(tls, e))),
         }
     }
-    ready!(shutdown::poll_shutdown(tls, cx, state))?;
-    tls.gate_mut().discard_writes();
-    Poll::Ready(Ok(()))
+    shutdown::poll_shutdown(tls, cx, state)
 }
 
-/// Fails where a library waits and its transport does not: it would never be woken.
-fn unless_stuck<S: GatedStream, T>(tls: &mut S, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+/// Fails with `text` where a library waits and its transport does not: it would never be woken.
+fn unless_stuck<S: GatedStream, T>(
+    tls: &mut S,
+    poll: Poll<io::Result<T>>,
+    text: &str,
+) -> Poll<io::Result<T>> {
     let has_waited = tls.gate_mut().take_blocked();
     if poll.is_pending() && !has_waited {
-        return Poll::Ready(Err(io::Error::other("the TLS library accepts no alert")));
+        return Poll::Ready(Err(io::Error::other(text)));
     }
     poll
 }
@@ -234,10 +270,18 @@ pub(super) fn poll_write<S: GatedStream>(
     bufs: &[IoSlice<'_>],
 ) -> Poll<io::Result<usize>> {
     ready!(tls.gate_mut().poll_room(cx))?;
-    match bufs.iter().find(|buf| !buf.is_empty()) {
-        Some(buf) => Pin::new(tls).poll_write(cx, &buf[..buf.len().min(RECORD)]),
-        None => Poll::Ready(Ok(0)),
+    let Some(buf) = bufs.iter().find(|buf| !buf.is_empty()) else {
+        return Poll::Ready(Ok(0));
+    };
+    if let Some(failure) = &tls.gate().session.failure {
+        let error = TlsError::new(failure.text.clone(), failure.alert);
+        return Poll::Ready(Err(ShutdownError::Tls(error).into()));
     }
+    tls.gate_mut().take_blocked();
+    tls.gate_mut().set_sends(true);
+    let poll = Pin::new(&mut *tls).poll_write(cx, &buf[..buf.len().min(RECORD)]);
+    tls.gate_mut().set_sends(false);
+    unless_stuck(tls, poll, "the TLS library takes no data")
 }
 
 pub(super) fn unread<S: GatedStream>(tls: &S) -> &[u8] {

@@ -9,9 +9,12 @@ use std::{
 
 use pin_project_lite::pin_project;
 use tokio::{
-    task::unconstrained,
+    task::{coop::has_budget_remaining, unconstrained},
     time::{Instant, Sleep, sleep},
 };
+
+/// How often a deadline of zero gives way: 32 reads each, more than any socket holds.
+const TURNS_AT_ZERO: u16 = 1024;
 
 pin_project! {
     /// A deadline whose clock starts when something has to wait.
@@ -20,13 +23,18 @@ pin_project! {
         after: Option<Duration>,
         #[pin]
         sleep: Option<Sleep>,
+        turns_at_zero: u16,
     }
 }
 
 impl Deadline {
     /// Creates a new deadline. `None` never passes.
     pub(crate) const fn new(after: Option<Duration>) -> Self {
-        Self { after, sleep: None }
+        Self {
+            after,
+            sleep: None,
+            turns_at_zero: TURNS_AT_ZERO,
+        }
     }
 
     /// To be set before the clock starts.
@@ -35,20 +43,29 @@ impl Deadline {
         self.after = after;
     }
 
-    pub(crate) fn is_zero(&self) -> bool {
-        self.after.is_some_and(|after| after.is_zero())
+    /// Returns `true` if it is zero, and nothing is waited for but the next turn of the task.
+    pub(crate) fn gives_way(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        let gives_way = this.after.is_some_and(|after| after.is_zero()) && *this.turns_at_zero > 0;
+        *this.turns_at_zero -= u16::from(gives_way);
+        gives_way
     }
 
     /// To be called where something has blocked: the first call starts the clock.
     pub(crate) fn poll_elapsed(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        let Some(after) = *this.after else {
+        let Some(after) = self.after else {
             return Poll::Pending;
         };
         // A timer would round up.
         if after.is_zero() {
-            return Poll::Ready(());
+            // A task that has spent its budget finds every transport of tokio blocked.
+            if has_budget_remaining() || !self.gives_way() {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
+        let mut this = self.project();
         if this.sleep.is_none() {
             this.sleep.set(Some(sleep(after)));
         }

@@ -36,6 +36,8 @@ pub(crate) struct Exchange {
     pub(super) local: Local,
     pub(super) peer: Option<PeerClose>,
     pub(super) peer_first: bool,
+    /// The transport has taken all of our alert: what the peer sends may be its answer.
+    pub(super) alert_left: bool,
     /// How often the reactor is still waited for. Not in the call, which may be dropped and
     /// repeated for ever.
     pub(super) turns_left: u8,
@@ -46,6 +48,7 @@ impl Exchange {
         local: Local::Open,
         peer: None,
         peer_first: false,
+        alert_left: false,
         turns_left: TURNS,
     };
 
@@ -65,8 +68,26 @@ impl Exchange {
         let is_proof = self.peer == Some(PeerClose::Assumed) && how == PeerClose::CloseNotify;
         if self.peer.is_none() || is_proof {
             self.peer = Some(how);
-            self.peer_first = how == PeerClose::CloseNotify && self.local != Local::Sent;
+            self.peer_first = how == PeerClose::CloseNotify && !self.alert_left;
         }
+    }
+
+    /// The transport has taken all of our `close_notify`.
+    #[inline]
+    pub(crate) fn on_alert_left(&mut self) {
+        self.alert_left = true;
+    }
+
+    /// Our `close_notify` is flushed.
+    #[inline]
+    pub(super) fn on_sent(&mut self) {
+        self.local = Local::Sent;
+        self.alert_left = true;
+    }
+
+    /// Returns `true` if what the peer sends may be its answer to our `close_notify`.
+    pub(crate) fn has_alert_left(&self) -> bool {
+        self.alert_left
     }
 
     /// Returns `true` unless our side is closed or its close has failed.
@@ -99,7 +120,7 @@ impl Exchange {
         self.peer
     }
 
-    /// Returns `true` if the peer's `close_notify` was received before ours was sent.
+    /// Returns `true` if the peer's `close_notify` was received before ours had left.
     pub(crate) fn peer_closed_first(&self) -> bool {
         self.peer_first
     }

@@ -237,7 +237,13 @@ impl Machine {
 
     #[inline]
     pub(crate) fn on_sent(&mut self) {
-        self.exchange.local = Local::Sent;
+        self.exchange.on_sent();
+    }
+
+    /// The transport has taken all of our `close_notify`, and has not flushed it yet.
+    #[inline]
+    pub(crate) fn on_alert_left(&mut self) {
+        self.exchange.on_alert_left();
     }
 
     pub(crate) fn on_send_blocked(&mut self) {
@@ -360,7 +366,7 @@ impl Machine {
         (self.exchange.peer).or_else(|| self.expired.then_some(PeerClose::TimedOut))
     }
 
-    /// Returns `true` if the peer's `close_notify` was received before ours was sent.
+    /// Returns `true` if the peer's `close_notify` was received before ours had left.
     pub(crate) fn peer_closed_first(&self) -> bool {
         self.exchange.peer_first
     }

@@ -183,6 +183,9 @@ impl Progress {
         // Receiving looks by itself.
         if goal != Goal::Bidirectional || !self.machine.waits_only_for_peer() {
             let status = backend.status(alert).map_err(send_error)?;
+            if alert.has_left() {
+                self.machine.on_alert_left();
+            }
             self.machine.on_status(status, alert.wrapped);
         }
         Ok(())
@@ -265,7 +268,7 @@ impl Progress {
                     }
                     self.send(cx, backend, last, alert)?;
                 }
-                Action::ReceiveAndKeep => match backend.poll_receive(cx, Plaintext::Keep, alert) {
+                Action::ReceiveAndKeep => match self.receive(cx, backend, Plaintext::Keep, alert) {
                     Poll::Pending => self.machine.on_receive_blocked(),
                     Poll::Ready(Ok(received)) => self.machine.on_kept(received),
                     Poll::Ready(Err(e)) => return Poll::Ready(Err(receive_error(e))),
@@ -297,6 +300,22 @@ impl Progress {
         }
     }
 
+    /// Receives one step, which may also write the rest of our alert.
+    #[inline]
+    fn receive<B: Backend>(
+        &mut self,
+        cx: &mut Context<'_>,
+        backend: &mut B,
+        plaintext: Plaintext<'_, '_>,
+        alert: &mut AlertState,
+    ) -> Poll<Result<Received, BackendError>> {
+        let poll = backend.poll_receive(cx, plaintext, alert);
+        if alert.has_left() {
+            self.machine.on_alert_left();
+        }
+        poll
+    }
+
     /// Receives one step, discards application data, and tells the machine what came of it.
     #[inline]
     fn discard<B: Backend>(
@@ -308,7 +327,7 @@ impl Progress {
         if let Some(e) = self.receive_failure.take() {
             return Err(ShutdownError::Receive(e));
         }
-        match backend.poll_receive(cx, Plaintext::Discard, alert) {
+        match self.receive(cx, backend, Plaintext::Discard, alert) {
             Poll::Ready(Ok(received)) => {
                 self.machine.on_discarded(received);
                 Ok(Poll::Ready(received))

@@ -14,9 +14,6 @@ use crate::{close::deadline::Deadline, error::ShutdownError};
 /// How long a call may take, unless it is set.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How often a call with a deadline of zero gives way: 32 reads each, more than any socket holds.
-const TURNS_AT_ZERO: u16 = 1024;
-
 pin_project! {
     /// A call of a close on a borrowed stream, bounded in time.
     #[derive(Debug)]
@@ -25,7 +22,6 @@ pin_project! {
         pub(super) progress: CloseProgress,
         #[pin]
         deadline: Deadline,
-        turns_at_zero: u16,
         ended: bool,
     }
 }
@@ -37,7 +33,6 @@ impl<'a, S: ?Sized> Timed<'a, S> {
             stream,
             progress: CloseProgress::new(),
             deadline: Deadline::new(Some(DEFAULT_DEADLINE)),
-            turns_at_zero: TURNS_AT_ZERO,
             ended: false,
         }
     }
@@ -63,7 +58,7 @@ impl<'a, S: ?Sized> Timed<'a, S> {
             &mut CloseProgress,
         ) -> Poll<Result<T, ShutdownError>>,
     ) -> Poll<Result<T, ShutdownError>> {
-        let this = self.project();
+        let mut this = self.project();
         let result = poll(this.stream, cx, this.progress);
         if result.is_ready() {
             *this.ended = true;
@@ -74,9 +69,8 @@ impl<'a, S: ?Sized> Timed<'a, S> {
             // Bounded in itself, and needs no timer.
             return Poll::Pending;
         }
-        if inner.yields() && this.deadline.is_zero() && *this.turns_at_zero > 0 {
-            // What has arrived is taken. Nothing is waited for.
-            *this.turns_at_zero -= 1;
+        // What has arrived is taken. Nothing is waited for.
+        if inner.yields() && this.deadline.as_mut().gives_way() {
             return Poll::Pending;
         }
         ready!(this.deadline.poll_elapsed(cx));

@@ -172,6 +172,9 @@ fn record_exchange(record: &mut CloseRecord, exchange: &Exchange) {
     if let Some(how) = peer.filter(|_| exchange.peer_closed_first()) {
         record.on_peer_closed(how);
     }
+    if exchange.has_alert_left() {
+        record.on_alert_left();
+    }
     if exchange.is_local_closed() {
         record.on_local_closed();
     }

@@ -147,8 +147,15 @@ impl<S: PlainStream> GracefulStream<S> {
             Received::Reset(kind) => (PeerClose::Reset, Err(kind.into())),
             _ => (PeerClose::CloseNotify, Ok(Some(0))),
         };
+        if self.state.alert.has_left() {
+            self.state.exchange.on_alert_left();
+        }
         self.state.exchange.on_peer_closed(how);
+        let exchange = self.state.exchange;
         if let Some(record) = self.record() {
+            if exchange.has_alert_left() {
+                record.on_alert_left();
+            }
             record.on_peer_closed(how);
         }
         result

@@ -39,8 +39,10 @@ pub(crate) struct CloseRecord {
     closing: bool,
     /// Our `close_notify` was sent, or counts as sent.
     local_closed: bool,
+    /// The transport has taken all of our `close_notify`: what the peer sends may be its answer.
+    alert_left: bool,
     peer: Option<PeerClose>,
-    /// `peer` was set when `local_closed` was.
+    /// `peer` was set when `local_closed` or `alert_left` was.
     peer_after_local: bool,
     failed: bool,
     aborted: bool,
@@ -61,6 +63,7 @@ impl CloseRecord {
             resumed: false,
             closing: false,
             local_closed: false,
+            alert_left: false,
             peer: None,
             peer_after_local: false,
             failed: false,
@@ -131,6 +134,11 @@ impl CloseRecord {
         self.span.start();
     }
 
+    /// The transport has taken all of our `close_notify`. It may not be flushed.
+    pub(crate) fn on_alert_left(&mut self) {
+        self.alert_left = true;
+    }
+
     /// Our `close_notify` was sent, or counts as sent.
     pub(crate) fn on_local_closed(&mut self) {
         self.local_closed = true;
@@ -146,7 +154,7 @@ impl CloseRecord {
         // nothing. Everything else may be followed by more.
         if self.peer != Some(how) && self.peer != Some(PeerClose::CloseNotify) {
             self.peer = Some(how);
-            self.peer_after_local = self.local_closed;
+            self.peer_after_local = self.local_closed || self.alert_left;
         }
         self.report_if_final();
     }

@@ -74,8 +74,8 @@ impl CloseReport {
         self.resumed
     }
 
-    /// Returns `true` if the peer's `close_notify` was received before our `close_notify` was sent, or
-    /// if ours was not sent at all.
+    /// Returns `true` if the peer's `close_notify` was received before our `close_notify` had left, or
+    /// if ours did not leave at all.
     ///
     /// What we sent last may then not have been read, although the close is clean: TLS acknowledges
     /// no data. `false` does not exclude it: see

@@ -4,7 +4,7 @@
 use std::{future::poll_fn, io::ErrorKind, pin::pin, task::Poll, time::Duration};
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 use tokio_tls_shutdown::{ShutdownError, ShutdownExt, ShutdownState};
@@ -13,7 +13,7 @@ use crate::{
     libraries::{NativeTls, Openssl},
     library::Library,
     programs::openssl,
-    scenarios::{done, now, rig, runtime},
+    scenarios::{done, now, plain, rig, runtime},
     support::{Case, Role, Version, forge, in_time},
 };
 
@@ -79,7 +79,7 @@ fn unfinished<L: Library>() {
     assert_eq!(tls.state(), ShutdownState::NONE);
     // It goes on to read what comes.
     assert!(now(tls.read(&mut [0; 9])).is_none());
-    let write = done(async { tokio::io::AsyncWriteExt::write(&mut tls, b"no more").await });
+    let write = done(tls.write(b"no more"));
     assert_eq!(write.unwrap_err().kind(), ErrorKind::BrokenPipe);
 }
 
@@ -91,6 +91,31 @@ fn unfinished_over_openssl() {
 #[test]
 fn unfinished_over_native_tls() {
     unfinished::<NativeTls>();
+}
+
+/// The application goes on after a close that was given up: its flush sends what is queued.
+fn given_up_on_a_plain_stream<L: Library>() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let (mut tls, wire, mut peer) = plain::<L>(CASE).forge();
+    wire.set_room(3);
+    wire.feed(&peer.seal(forge::HANDSHAKE, &forge::renegotiation(Role::Client)));
+    assert!(now(tls.read(&mut [0; 9])).is_none());
+    let close = done(tls.close_notify().deadline(Duration::ZERO));
+    assert!(close.is_err(), "{close:?}");
+    assert!(now(tls.flush()).is_none(), "a part of a record is queued");
+    wire.unblock_writes();
+    done(tls.flush()).unwrap();
+}
+
+#[test]
+fn given_up_on_a_plain_stream_over_openssl() {
+    given_up_on_a_plain_stream::<Openssl>();
+}
+
+#[test]
+fn given_up_on_a_plain_stream_over_native_tls() {
+    given_up_on_a_plain_stream::<NativeTls>();
 }
 
 /// Before the first handshake there is no session to close.

@@ -9,12 +9,13 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, split},
+    task::yield_now,
     time::{Instant, sleep, timeout},
 };
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{ClosePolicy, GracefulStream, PeerClose, tokio_rustls::TlsStream};
 
-use crate::support::{CASES, Case, Rig, Scripted, Step, forge, in_time};
+use crate::support::{CASES, Case, Rig, Scripted, Step, coop, forge, in_time};
 
 const IDLE: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -47,6 +48,31 @@ fn the_usual_bounds_are_those_of_nginx() {
             discard_limit: 64 * 1024 * 1024,
         }
     );
+}
+
+/// A transport is not blocked because the task has spent its budget.
+#[tokio::test]
+async fn b13_a_bound_of_zero_counts_no_steps_of_the_task_before() {
+    for case in CASES {
+        for spent in [0, 127, coop::BUDGET] {
+            let (ours, mut theirs) = case.duplex(4096).await;
+            let mut ours = GracefulStream::new(ours);
+            ours.set_policy(ClosePolicy::Linger {
+                idle: Duration::ZERO,
+                deadline: Duration::ZERO,
+                discard_limit: 0,
+            });
+            yield_now().await;
+            coop::spend(spent).await;
+            ours.shutdown().await.unwrap();
+            drop(ours);
+            assert_eq!(
+                theirs.read(&mut [0; 1]).await.unwrap(),
+                0,
+                "{case:?} {spent}"
+            );
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -304,7 +330,7 @@ async fn g13_a_reader_in_another_task_gets_the_rest_though_the_alert_is_blocked(
             reader.read_to_end(&mut data).await.unwrap();
             data
         });
-        tokio::task::yield_now().await;
+        yield_now().await;
         wire.every_write(Step::Block);
         let shutdown = tokio::spawn(async move { writer.shutdown().await });
         sleep(Duration::from_secs(1)).await;
@@ -490,7 +516,7 @@ async fn a_bound_of_zero_ends_it_at_once_for_every_kind_of_reader() {
                         2 => {
                             let (mut read, mut write) = split(ours);
                             let read = tokio::spawn(async move { read.read_u8().await });
-                            tokio::task::yield_now().await;
+                            yield_now().await;
                             let end = in_time(&what, write.shutdown()).await;
                             read.abort();
                             end

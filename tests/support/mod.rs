@@ -9,6 +9,7 @@
 
 pub mod arrival;
 pub mod budgets;
+pub mod coop;
 pub mod delayed;
 pub mod errors;
 pub mod forge;

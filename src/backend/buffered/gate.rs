@@ -3,7 +3,7 @@
 use std::{
     fmt, io, mem,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use tokio::io::AsyncWrite;
@@ -87,6 +87,8 @@ pub struct Gate<IO> {
     has_read: bool,
     /// This crate has the library read: what it writes meanwhile is not the application's.
     receives: bool,
+    /// This crate has the library write or close: what it reads meanwhile is not for a reader.
+    sends: bool,
     /// The last write of the library was blocked: it may hold the rest of a record.
     refused: bool,
     /// Something had to wait since this was reset.
@@ -129,6 +131,7 @@ impl<IO> Gate<IO> {
             held: false,
             has_read: false,
             receives: false,
+            sends: false,
             refused: false,
             blocked: false,
             end: None,
@@ -209,6 +212,11 @@ impl<IO> Gate<IO> {
         self.writes = Writes::Queued;
     }
 
+    /// Sends what the library writes from here on: the close has to wait, and may be given up.
+    pub(super) fn pass_writes(&mut self) {
+        self.writes = Writes::Through;
+    }
+
     /// Discards what the library writes from here on.
     pub(super) fn discard_writes(&mut self) {
         self.writes = Writes::Discarded;
@@ -239,6 +247,11 @@ impl<IO> Gate<IO> {
         self.receives = receives;
     }
 
+    /// Says whether the library is about to write or to close for this crate.
+    pub(super) fn set_sends(&mut self, sends: bool) {
+        self.sends = sends;
+    }
+
     /// Returns `true` if the last write of the library was blocked.
     pub(super) fn has_refused(&self) -> bool {
         self.refused
@@ -252,7 +265,18 @@ impl<IO> Gate<IO> {
     /// Names the task whose read has had to wait. A library may have wrapped its waker: s2n does in
     /// debug builds. Then a write of the same task would take it for another, and wake it for ever.
     pub(super) fn set_reader(&mut self, cx: &Context<'_>) {
-        self.tasks.set_reader(cx);
+        if !self.sends {
+            self.tasks.set_reader(cx);
+        }
+    }
+
+    /// Returns what wakes the task of `cx` and the writer, if `cx` is a reader's and the writer waits
+    /// in another task.
+    fn waker_of_both(&self, cx: &Context<'_>) -> Option<Waker> {
+        match self.receives && !self.sends {
+            true => self.tasks.with_writer(cx),
+            false => None,
+        }
     }
 }
 
@@ -265,7 +289,14 @@ impl<IO: AsyncWrite + Unpin> Gate<IO> {
     /// Writes all that is queued, and flushes the transport.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_shorten(cx, 0))?;
-        Pin::new(self.get_mut()).poll_flush(cx)
+        if let Some(both) = self.waker_of_both(cx) {
+            return Pin::new(self.get_mut()).poll_flush(&mut Context::from_waker(&both));
+        }
+        let poll = Pin::new(self.get_mut()).poll_flush(cx);
+        if poll.is_pending() {
+            self.tasks.set_writer(cx);
+        }
+        poll
     }
 
     /// Closes the write side of the transport.
@@ -277,10 +308,20 @@ impl<IO: AsyncWrite + Unpin> Gate<IO> {
         }
     }
 
-    /// Writes until at most `most` bytes are queued, for a task that writes.
+    /// Writes until at most `most` bytes are queued, for a task that writes. One that reads, and has
+    /// to write for it, does not take the place of the writer.
     fn poll_shorten(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
         if let Some(e) = self.write_error.take() {
             return Poll::Ready(Err(e));
+        }
+        if let Some(both) = self.waker_of_both(cx) {
+            let before = self.queued();
+            let poll = self.poll_write_queue(&mut Context::from_waker(&both), most);
+            self.blocked |= poll.is_pending();
+            if self.queued() < before || matches!(poll, Poll::Ready(Err(_))) {
+                self.tasks.wake_writer();
+            }
+            return poll;
         }
         let poll = self.poll_write_queue(cx, most);
         match poll {

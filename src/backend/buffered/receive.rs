@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{
     super::{Alert, AlertState, BackendError, Plaintext, Received, is_gone},
-    GatedStream, failed,
+    GatedStream, alert_of, failed,
+    gate::Gate,
 };
 use crate::error::TlsError;
 
@@ -61,12 +62,16 @@ pub(in super::super) fn poll_receive<S: GatedStream>(
     tls.gate_mut().take_blocked();
     if tls.gate().discards_writes() && !tls.reads_after_close() {
         let poll = poll_receive_raw(tls, cx, plaintext, &mut scratch);
+        on_written(tls.gate(), state);
         return poll;
     }
     tls.gate_mut().take_has_read();
+    // The application has been told of one that it met.
+    tls.gate_mut().take_read_error();
     tls.gate_mut().set_receives(true);
     let poll = poll_library(tls, cx, plaintext, &mut scratch, state);
     tls.gate_mut().set_receives(false);
+    on_written(tls.gate(), state);
     match poll {
         Poll::Pending => {
             match tls.gate_mut().take_blocked() {
@@ -79,6 +84,13 @@ pub(in super::super) fn poll_receive<S: GatedStream>(
         Poll::Ready(Found::Bytes(Ok(bytes @ 1..))) => Poll::Ready(Ok(Received::Data(bytes))),
         Poll::Ready(Found::Bytes(result)) => Poll::Ready(end_of_session(tls, result, state)),
         Poll::Ready(Found::Other(result)) => Poll::Ready(result),
+    }
+}
+
+/// Receiving may have written the rest of our alert.
+fn on_written<IO>(gate: &Gate<IO>, state: &mut AlertState) {
+    if let Alert::Queued(_) = state.alert {
+        state.alert = alert_of(gate);
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     super::{AlertState, BackendError, Plaintext, Received},
-    Failure, GatedStream, poll_receive, unless_stuck,
+    Failure, GatedStream, NO_ALERT, poll_receive, unless_stuck,
 };
 use crate::error::TlsError;
 
@@ -67,7 +67,7 @@ fn poll_alert<S: GatedStream>(tls: &mut S, cx: &mut Context<'_>) -> Poll<io::Res
     tls.gate_mut().hold_reads(false);
     match poll.is_pending() && tls.gate_mut().take_held() {
         true => Poll::Ready(Ok(())),
-        false => unless_stuck(tls, poll),
+        false => unless_stuck(tls, poll, NO_ALERT),
     }
 }
 

@@ -22,6 +22,8 @@ const GOALS: [Goal; 4] = [
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct World {
     sent: bool,
+    /// The transport has taken all of ours, flushed or not.
+    alert_left: bool,
     /// What the caller has said to count as reached.
     assumed_sent: bool,
     assumed_received: bool,
@@ -29,7 +31,7 @@ struct World {
     peer_closed: bool,
     /// The peer's side has ended without it.
     peer_ended: bool,
-    /// Before ours was sent.
+    /// Before ours had left.
     peer_first: bool,
     /// Application data are decrypted and unread.
     unread: bool,
@@ -60,7 +62,7 @@ impl World {
     }
 
     fn on_close_notify(&mut self) {
-        self.peer_first |= !self.peer_closed && !self.peer_ended && !self.sent;
+        self.peer_first |= !self.peer_closed && !self.peer_ended && !self.alert_left;
         self.peer_closed |= !self.peer_ended;
     }
 }
@@ -241,10 +243,17 @@ impl Node {
                 next.push(self.then(|m, w| {
                     m.on_sent();
                     w.sent = true;
+                    w.alert_left = true;
                 }));
                 next.push(self.then(|m, w| {
                     m.on_send_blocked();
                     w.send_blocked = true;
+                }));
+                next.push(self.then(|m, w| {
+                    m.on_send_blocked();
+                    m.on_alert_left();
+                    w.send_blocked = true;
+                    w.alert_left = true;
                 }));
                 for gone in [false, true] {
                     next.push(self.then(|m, w| {

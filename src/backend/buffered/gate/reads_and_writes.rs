@@ -33,12 +33,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gate<IO> {
         let Some(io) = &mut this.io else {
             return Poll::Ready(Ok(()));
         };
-        let poll = Pin::new(io).poll_read(cx, buf);
+        let both = match this.sends {
+            true => this.tasks.with_reader(cx),
+            false => this.tasks.with_reading_writer(cx),
+        };
+        let poll = match &both {
+            Some(both) => Pin::new(io).poll_read(&mut Context::from_waker(both), buf),
+            None => Pin::new(io).poll_read(cx, buf),
+        };
+        match (poll.is_pending(), this.sends) {
+            (true, true) => this.tasks.set_reading_writer(cx),
+            (true, false) => this.tasks.set_reader(cx),
+            // What has come may be for the other.
+            (false, true) => this.tasks.wake_reader(cx),
+            (false, false) => this.tasks.wake_reading_writer(),
+        }
         match &poll {
-            Poll::Pending => {
-                this.blocked = true;
-                this.tasks.set_reader(cx);
-            }
+            Poll::Pending => this.blocked = true,
             Poll::Ready(Ok(())) if buf.filled().len() > before => {
                 this.has_read = true;
                 let role = *this.role.get_or_insert(Role::Server);
@@ -90,21 +101,9 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Gate<IO> {
             Writes::Discarded => return Poll::Ready(Ok(buf.len())),
         }
         this.records.write(buf, role);
-        let mut rest = buf;
-        if this.queued() == 0 {
-            match Pin::new(this.get_mut()).poll_write(cx, buf) {
-                Poll::Ready(Ok(bytes)) => rest = &buf[bytes..],
-                // A library would give up in the middle of its record. The next call has it.
-                Poll::Ready(Err(e)) => this.write_error = Some(e),
-                Poll::Pending => {}
-            }
-        }
-        // Whole, or the library would keep a part.
-        this.queue.extend_from_slice(rest);
-        if this.write_error.is_none() {
-            if let Poll::Ready(Err(e)) = this.poll_write_queue(cx, 0) {
-                this.write_error = Some(e);
-            }
+        match this.waker_of_both(cx) {
+            Some(both) => this.write_through(&mut Context::from_waker(&both), buf),
+            None => this.write_through(cx, buf),
         }
         this.wake_reader(cx);
         Poll::Ready(Ok(buf.len()))
@@ -132,5 +131,27 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Gate<IO> {
             this.discard_writes();
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> Gate<IO> {
+    /// Writes `buf`, and queues what the transport does not take.
+    fn write_through(&mut self, cx: &mut Context<'_>, buf: &[u8]) {
+        let mut rest = buf;
+        if self.queued() == 0 {
+            match Pin::new(self.get_mut()).poll_write(cx, buf) {
+                Poll::Ready(Ok(bytes)) => rest = &buf[bytes..],
+                // A library would give up in the middle of its record. The next call has it.
+                Poll::Ready(Err(e)) => self.write_error = Some(e),
+                Poll::Pending => {}
+            }
+        }
+        // Whole, or the library would keep a part.
+        self.queue.extend_from_slice(rest);
+        if self.write_error.is_none() {
+            if let Poll::Ready(Err(e)) = self.poll_write_queue(cx, 0) {
+                self.write_error = Some(e);
+            }
+        }
     }
 }
