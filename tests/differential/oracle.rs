@@ -50,6 +50,8 @@ pub struct Oracle {
     /// What the one `CloseProgress` had counted.
     progress_discarded: usize,
     polls: usize,
+    /// In which poll the last byte of our alert was taken, and in which it was flushed.
+    alert_left_at: Option<usize>,
     alert_sent_at: Option<usize>,
     received_at: Option<usize>,
     call_began_at: usize,
@@ -86,6 +88,7 @@ impl Oracle {
             zero: false,
             progress_discarded: 0,
             polls: 0,
+            alert_left_at: None,
             alert_sent_at: None,
             received_at: None,
             call_began_at: 0,
@@ -164,6 +167,9 @@ impl Oracle {
     ) -> Result<(), String> {
         self.polls += 1;
         facts.close_begun |= self.is_close();
+        if self.alert_left_at.is_none() && world.wire.alert_end.is_some() {
+            self.alert_left_at = Some(self.polls);
+        }
         if self.alert_sent_at.is_none() && world.alert_is_flushed() {
             self.alert_sent_at = Some(self.polls);
         }

@@ -211,20 +211,20 @@ impl Oracle {
     }
 
     fn check_first(&self, counted: Counted) -> Result<(), String> {
-        let (Some(sent), Some(received)) = (self.alert_sent_at, self.received_at) else {
+        let (Some(left), Some(received)) = (self.alert_left_at, self.received_at) else {
             return Ok(());
         };
         // Within one poll both may be.
-        if received < sent {
+        if received < left {
             return ensure(
                 counted.peer_first || self.is_hidden,
                 "the peer was first, and it says otherwise",
             );
         }
         // A plain stream does not remember what an earlier call has sent.
-        let forgets = self.kind == Kind::Plain && sent <= self.call_began_at;
+        let forgets = self.kind == Kind::Plain && left <= self.call_began_at;
         ensure(
-            received == sent || !counted.peer_first || forgets,
+            received == left || !counted.peer_first || forgets,
             "we were first, and it says otherwise",
         )
     }
