@@ -70,14 +70,14 @@ impl Closed {
     ///
     /// [`shutdown_bidirectional()`](crate::ShutdownExt::shutdown_bidirectional) of a
     /// [`GracefulStream`](crate::GracefulStream) receives what has arrived, in at most 32 reads, before it
-    /// sends, so an alert that lay unread in the socket is found. Its `shutdown()` sends first with every
-    /// [`ClosePolicy`](crate::ClosePolicy). `false` still proves nothing: the alerts may have crossed on
+    /// sends, so an alert that lay unread in the socket is found. `close_notify()` and `shutdown()` send
+    /// first. `false` still proves nothing: the alerts may have crossed on
     /// their way.
     ///
-    /// A plain TLS stream does not remember whether an earlier call has sent our `close_notify`, so it
+    /// A plain TLS stream does not remember whether an earlier call has made our `close_notify`, so it
     /// sends before it receives, and this is `true` only if the peer's was processed before the call, by
-    /// a read or by [`poll_peer_closed`](crate::ShutdownExt::poll_peer_closed). If an earlier call has
-    /// sent ours, it is then `true` whatever the order was.
+    /// a read or by [`poll_peer_closed`](crate::ShutdownExt::poll_peer_closed), or if ours could not be
+    /// delivered. If an earlier call has made ours, it is `false`.
     #[must_use]
     pub const fn peer_closed_first(&self) -> bool {
         self.peer_first

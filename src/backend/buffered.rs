@@ -154,11 +154,13 @@ pub(super) fn poll_send<S: GatedStream>(
             state.alert = Alert::Unqueued;
         }
         queued?;
-    } else if state.alert == Alert::Unqueued && !last.is_empty() {
-        // The library's own `shutdown()` was called.
-        return Poll::Ready(Err(BackendError::Transport(
-            io::ErrorKind::BrokenPipe.into(),
-        )));
+    } else if state.alert == Alert::Unqueued {
+        // By an earlier call of a plain stream, or by the library's own `shutdown()`.
+        state.made_before = true;
+        if !last.is_empty() {
+            let error = io::ErrorKind::BrokenPipe.into();
+            return Poll::Ready(Err(BackendError::Transport(error)));
+        }
     }
     let gate = tls.gate_mut();
     if state.alert != Alert::Sent {

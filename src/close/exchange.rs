@@ -72,6 +72,11 @@ impl Exchange {
         }
     }
 
+    /// An earlier call has made our `close_notify`: nobody knows who was first.
+    pub(super) fn on_made_before(&mut self) {
+        self.peer_first = false;
+    }
+
     /// The transport has taken all of our `close_notify`.
     #[inline]
     pub(crate) fn on_alert_left(&mut self) {

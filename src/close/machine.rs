@@ -240,6 +240,11 @@ impl Machine {
         self.exchange.on_sent();
     }
 
+    /// An earlier call has made our `close_notify`, of which nothing else is known.
+    pub(crate) fn on_made_before(&mut self) {
+        self.exchange.on_made_before();
+    }
+
     /// The transport has taken all of our `close_notify`, and has not flushed it yet.
     #[inline]
     pub(crate) fn on_alert_left(&mut self) {

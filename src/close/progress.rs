@@ -38,6 +38,7 @@ impl CloseState {
     pub(crate) const NEW: Self = Self {
         alert: AlertState {
             alert: Alert::Unqueued,
+            made_before: false,
             last_queued: false,
             peer_closed: false,
             failed: false,
@@ -353,7 +354,11 @@ impl Progress {
         last: &[u8],
         alert: &mut AlertState,
     ) -> Result<bool, ShutdownError> {
-        match backend.poll_send(cx, last, alert) {
+        let poll = backend.poll_send(cx, last, alert);
+        if alert.made_before {
+            self.machine.on_made_before();
+        }
+        match poll {
             Poll::Ready(Ok(())) => {
                 self.machine.on_sent();
                 return Ok(true);

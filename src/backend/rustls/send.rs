@@ -73,7 +73,7 @@ fn poll_queue_alert<Data, IO: AsyncWrite + Unpin>(
         state.last_queued = true;
         queued.map_err(BackendError::Transport)?;
     }
-    ready!(poll_shorten(tls, io, cx)).map_err(BackendError::Transport)?;
+    let waiting = ready!(poll_shorten(tls, io, cx)).map_err(BackendError::Transport)?;
     if state.last_queued && !adds_close_notify(tls) {
         // By an earlier call of the application, or by rustls in place of a part of `last`, where
         // the keys of TLS 1.2 are used up.
@@ -86,9 +86,12 @@ fn poll_queue_alert<Data, IO: AsyncWrite + Unpin>(
     tls.send_close_notify();
     if !tls.wants_write() {
         // An earlier call of a plain stream has written it.
+        state.made_before = true;
         state.alert = Alert::Unflushed;
         return Poll::Ready(Ok(()));
     }
+    // Or a part of it.
+    state.made_before = waiting > 0 && Look::at(tls).chunks == waiting;
     let poll = poll_write_queue(tls, io, cx);
     // Counted only now, because mostly the first write takes everything.
     state.alert = queued(Look::at(tls).bytes);
@@ -149,17 +152,20 @@ fn adds_close_notify<Data>(tls: &mut ConnectionCommon<Data>) -> bool {
     Look::at(tls).chunks > before
 }
 
-/// Writes until one look can show all that waits and what `close_notify` brings along.
+/// Writes until one look can show all that waits and what `close_notify` brings along. Returns how
+/// many chunks wait.
 #[inline]
 fn poll_shorten<Data, IO: AsyncWrite + Unpin>(
     tls: &mut ConnectionCommon<Data>,
     io: &mut IO,
     cx: &mut Context<'_>,
-) -> Poll<io::Result<()>> {
-    while Look::at(tls).chunks > SHORT {
-        ready!(poll_write_queue(tls, io, cx))?;
+) -> Poll<io::Result<usize>> {
+    loop {
+        match Look::at(tls).chunks {
+            chunks @ ..=SHORT => return Poll::Ready(Ok(chunks)),
+            _ => ready!(poll_write_queue(tls, io, cx))?,
+        };
     }
-    Poll::Ready(Ok(()))
 }
 
 /// Writes what one look shows of the queue.

@@ -216,15 +216,15 @@ impl Oracle {
         };
         // Within one poll both may be.
         if received < left {
+            // A plain stream does not remember what an earlier call has made.
+            let forgets = self.kind == Kind::Plain && self.closes_again;
             return ensure(
-                counted.peer_first || self.is_hidden,
+                counted.peer_first || self.is_hidden || forgets,
                 "the peer was first, and it says otherwise",
             );
         }
-        // A plain stream does not remember what an earlier call has sent.
-        let forgets = self.kind == Kind::Plain && left <= self.call_began_at;
         ensure(
-            received == left || !counted.peer_first || forgets,
+            received == left || !counted.peer_first,
             "we were first, and it says otherwise",
         )
     }
