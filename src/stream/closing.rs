@@ -107,6 +107,9 @@ impl<S: PlainStream> GracefulStream<S> {
         let Some(record) = self.extras.as_mut().and_then(|e| e.record.as_mut()) else {
             return progress.poll(cx, &mut *self.stream, goal, last, &mut self.state);
         };
+        if goal != Goal::PeerClosed {
+            record.on_close_started();
+        }
         let discarded = progress.bytes_discarded();
         let mut poll = progress.poll(cx, &mut *self.stream, goal, last, &mut self.state);
         if poll.is_pending() && record.poll_aborted(cx, Side::Write) {
@@ -117,9 +120,6 @@ impl<S: PlainStream> GracefulStream<S> {
             poll = progress.poll(cx, &mut *self.stream, goal, last, &mut self.state);
         }
         record.on_discarded(progress.bytes_discarded() - discarded);
-        if goal != Goal::PeerClosed {
-            record.on_close_started();
-        }
         record_exchange(record, &self.state.exchange);
         match &poll {
             Poll::Ready(Err(e)) => {

@@ -1,13 +1,16 @@
 //! `CloseTracker::with_on_close`: what is said of each connection, and when.
 
 use std::{
+    io,
+    pin::{Pin, pin},
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, duplex},
-    time::sleep,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
+    time::{advance, sleep},
 };
 use tokio_tls_shutdown::{
     CloseOutcome, ClosePolicy, CloseReport, CloseTracker, GracefulConnector, GracefulStream, Role,
@@ -148,6 +151,54 @@ async fn a_report_says_who_closed_first() {
             assert_eq!(report.outcome(), CloseOutcome::Clean, "{case:?}");
             assert_eq!(report.peer_closed_first(), peer_first, "{case:?}");
         }
+    }
+}
+
+/// Each write takes a second.
+struct Slow(DuplexStream);
+
+impl AsyncRead for Slow {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Slow {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        // The clock is advanced by the first poll.
+        let _ = pin!(advance(Duration::from_secs(1))).poll(cx);
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// Also of a close that never waits.
+#[tokio::test(start_paused = true)]
+async fn the_duration_counts_from_the_beginning_of_the_call() {
+    for case in CASES {
+        let (tracker, reports) = reporting();
+        let (ours, theirs) = duplex(4096);
+        let (ours, _theirs) = case.pair(Slow(ours), theirs).await;
+        let mut ours = GracefulStream::new(ours);
+        ours.track(&tracker);
+        ours.close_notify().await.unwrap();
+        drop(ours);
+        assert_eq!(only(&reports).duration(), Some(Duration::from_secs(1)));
     }
 }
 
