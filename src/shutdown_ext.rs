@@ -38,7 +38,7 @@ pub(crate) mod sealed {
 ///
 /// All calls keep to these rules:
 ///
-/// - There is one `close_notify` for each connection, and no byte of TLS is sent after it.
+/// - There is one `close_notify` for each connection, and no call sends a byte of TLS after it.
 /// - They never close the transport, in either direction.
 /// - They are cancel safe: dropped at any point and called again, they continue where they were. An
 ///   alert that is half written is finished, and no second one is made.

@@ -93,7 +93,7 @@ macro_rules! outcomes {
 }
 
 outcomes! {
-    /// Both sides sent `close_notify`.
+    /// The peer sent `close_notify`, and we did, unless the peer had left before ours could be delivered.
     Clean => clean,
     /// We sent `close_notify`, or chose quiet shutdown, and did not wait for the peer's.
     OneWay => one_way,
