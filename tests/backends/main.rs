@@ -16,4 +16,5 @@ mod pairs;
 mod programs;
 mod renegotiation;
 mod split;
+mod two_tasks;
 mod who_closed_first;

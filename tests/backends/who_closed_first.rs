@@ -2,13 +2,14 @@
 //! call of ours knows yet that it was sent.
 
 use std::{
+    io::ErrorKind,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio::io::AsyncReadExt;
 use tokio_test::{assert_pending, task::spawn};
-use tokio_tls_shutdown::{CloseTracker, ShutdownError, ShutdownExt};
+use tokio_tls_shutdown::{CloseOutcome, CloseTracker, PeerClose, ShutdownError, ShutdownExt};
 
 use crate::{
     library::Library,
@@ -19,6 +20,8 @@ use crate::{
 scenarios! {
     answer_that_a_read_has_met,
     answer_to_an_alert_that_is_not_flushed,
+    answer_that_the_state_shows,
+    reset_before_our_alert,
 }
 
 /// The peer reads what was written, and answers our alert. Returns `false` if none has come.
@@ -73,4 +76,35 @@ fn answer_to_an_alert_that_is_not_flushed<L: Library>(case: Case) {
     let close = rig.stream.shutdown_bidirectional();
     let closed = done(close.deadline(Duration::ZERO)).unwrap();
     assert!(!closed.peer_closed_first(), "it has answered: {closed}");
+}
+
+/// A read has taken the data in front of it, and a close was dropped before that told what has left.
+fn answer_that_the_state_shows<L: Library>(case: Case) {
+    let mut rig = rig::<L>(case);
+    rig.wire.every_flush(Step::Block);
+    assert_pending!(spawn(rig.stream.close_notify()).poll());
+    rig.peer.write(b"pong");
+    assert!(peer_answers(&mut rig));
+    let _ = now(rig.stream.read(&mut [0; 9]));
+    rig.stream.state();
+    rig.wire.unblock_flushes();
+    let close = rig.stream.shutdown_bidirectional();
+    let closed = done(close.deadline(Duration::ZERO)).unwrap();
+    assert!(!closed.peer_closed_first(), "it has answered: {closed}");
+}
+
+/// A close receives first: it meets the reset, and then the transport takes the alert all the same.
+fn reset_before_our_alert<L: Library>(case: Case) {
+    let reported = Arc::new(Mutex::new(None));
+    let reports = reported.clone();
+    let tracker = CloseTracker::with_on_close(move |report| {
+        *reports.lock().unwrap() = Some(report.outcome());
+    });
+    let mut rig = rig::<L>(case);
+    rig.stream.track(&tracker);
+    rig.wire.at_end(Step::Fail(ErrorKind::ConnectionReset));
+    let closed = done(rig.stream.shutdown_bidirectional()).unwrap();
+    assert_eq!(closed.peer(), PeerClose::Reset);
+    drop(rig);
+    assert_eq!(*reported.lock().unwrap(), Some(CloseOutcome::Reset));
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use rustls::{Connection, ServerConnection, server::ServerSessionMemoryCache};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 use tokio_rustls::{TlsConnector, TlsStream, client, rustls};
 use tokio_test::{assert_pending, assert_ready_err, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{
@@ -393,4 +393,35 @@ fn a10_a_server_that_does_not_speak_tls_in_the_handshake_is_an_error_of_tls() {
     early.wire.feed(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     let error = assert_ready_err!(spawn(early.stream.shutdown_bidirectional()).poll());
     assert!(matches!(error, ShutdownError::Tls(_)), "{error:?}");
+}
+
+/// Whichever of them gets to finish the handshake.
+#[test]
+fn a10_a_reader_in_another_task_does_not_take_the_wake_up_of_a_close() {
+    for accepted in [true, false] {
+        let Some(early) = Early::new(accepted, b"early") else {
+            return;
+        };
+        let Early {
+            stream,
+            wire,
+            mut peer,
+            ..
+        } = early.map(GracefulStream::new);
+        let (mut read_half, mut write_half) = split(stream);
+        let mut close = spawn(write_half.shutdown());
+        assert_pending!(close.poll());
+        let mut reader = spawn(read_half.read_u8());
+        assert_pending!(reader.poll());
+        let mut has_closed = false;
+        for _ in 0..10 {
+            peer.receive(&wire.take_outbound());
+            wire.feed(&peer.take_queue());
+            if reader.is_woken() {
+                assert_pending!(reader.poll());
+            }
+            has_closed |= close.is_woken() && close.poll().is_ready();
+        }
+        assert!(has_closed, "the close waits for ever, accepted {accepted}");
+    }
 }
