@@ -17,4 +17,5 @@ mod programs;
 mod renegotiation;
 mod split;
 mod two_tasks;
+mod unflushed_answers;
 mod who_closed_first;
