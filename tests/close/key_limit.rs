@@ -268,6 +268,9 @@ fn last_data(case: Case, limit: u64, before: usize, transport: Transport, close:
         matches!(error, ShutdownError::Tls(_)),
         "{context}: {error:?}"
     );
+    // Not sent by a second call either, which must not say so.
+    let again = spawn(rig.stream.close_notify_with(&last)).poll();
+    assert!(matches!(again, Poll::Ready(Err(_))), "{context}: {again:?}");
     // The peer is still told that nothing follows.
     let state = assert_ready_ok!(spawn(rig.stream.close_notify()).poll());
     assert_eq!(state, ShutdownState::SENT, "{context}");
