@@ -158,6 +158,7 @@ mod state;
 mod stream;
 mod sync;
 mod tracker;
+mod wakers;
 
 pub use backend::PlainStream;
 #[cfg(any(boring, feature = "native-tls", feature = "openssl", feature = "s2n"))]

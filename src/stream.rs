@@ -344,7 +344,7 @@ impl<S: PlainStream> GracefulStream<S> {
     /// [SSL_get_shutdown(3)]: https://docs.openssl.org/master/man3/SSL_set_shutdown/
     pub fn state(&mut self) -> ShutdownState {
         if self.received_close_notify() {
-            self.state.exchange.on_peer_closed(PeerClose::CloseNotify);
+            self.state.on_peer_closed(PeerClose::CloseNotify);
         }
         self.state.exchange.state()
     }

@@ -35,6 +35,7 @@ pub(super) enum Local {
 pub(crate) struct Exchange {
     pub(super) local: Local,
     pub(super) peer: Option<PeerClose>,
+    /// The peer's side had ended before our alert had left.
     pub(super) peer_first: bool,
     /// The transport has taken all of our alert: what the peer sends may be its answer.
     pub(super) alert_left: bool,
@@ -68,7 +69,7 @@ impl Exchange {
         let is_proof = self.peer == Some(PeerClose::Assumed) && how == PeerClose::CloseNotify;
         if self.peer.is_none() || is_proof {
             self.peer = Some(how);
-            self.peer_first = how == PeerClose::CloseNotify && !self.alert_left;
+            self.peer_first = !self.alert_left;
         }
     }
 
@@ -127,6 +128,11 @@ impl Exchange {
 
     /// Returns `true` if the peer's `close_notify` was received before ours had left.
     pub(crate) fn peer_closed_first(&self) -> bool {
+        self.peer_first && self.has_received()
+    }
+
+    /// The same, however its side has ended.
+    pub(crate) fn peer_ended_first(&self) -> bool {
         self.peer_first
     }
 

@@ -373,7 +373,7 @@ impl Machine {
 
     /// Returns `true` if the peer's `close_notify` was received before ours had left.
     pub(crate) fn peer_closed_first(&self) -> bool {
-        self.exchange.peer_first
+        self.exchange.peer_closed_first()
     }
 
     pub(crate) fn bytes_discarded(&self) -> u64 {

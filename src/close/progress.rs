@@ -39,6 +39,7 @@ impl CloseState {
         alert: AlertState {
             alert: Alert::Unqueued,
             made_before: false,
+            writer_waits: false,
             last_queued: false,
             peer_closed: false,
             failed: false,
@@ -48,6 +49,16 @@ impl CloseState {
         },
         exchange: Exchange::NEW,
     };
+}
+
+impl CloseState {
+    /// The peer has ended its side, as a call that does not close has found.
+    pub(crate) fn on_peer_closed(&mut self, how: PeerClose) {
+        if self.alert.has_left() {
+            self.exchange.on_alert_left();
+        }
+        self.exchange.on_peer_closed(how);
+    }
 }
 
 /// Result of the fast path of a poll.

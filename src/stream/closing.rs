@@ -169,7 +169,7 @@ impl<S: PlainStream> GracefulStream<S> {
 /// Writes down who has closed, in the order in which they have.
 fn record_exchange(record: &mut CloseRecord, exchange: &Exchange) {
     let peer = exchange.peer();
-    if let Some(how) = peer.filter(|_| exchange.peer_closed_first()) {
+    if let Some(how) = peer.filter(|_| exchange.peer_ended_first()) {
         record.on_peer_closed(how);
     }
     if exchange.has_alert_left() {

@@ -147,10 +147,7 @@ impl<S: PlainStream> GracefulStream<S> {
             Received::Reset(kind) => (PeerClose::Reset, Err(kind.into())),
             _ => (PeerClose::CloseNotify, Ok(Some(0))),
         };
-        if self.state.alert.has_left() {
-            self.state.exchange.on_alert_left();
-        }
-        self.state.exchange.on_peer_closed(how);
+        self.state.on_peer_closed(how);
         let exchange = self.state.exchange;
         if let Some(record) = self.record() {
             if exchange.has_alert_left() {
@@ -193,10 +190,13 @@ impl<S: PlainStream> GracefulStream<S> {
         write: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if self.extras.is_none() {
-            return write(self, cx);
+            let poll = write(self, cx);
+            self.state.alert.writer_waits = poll.is_pending();
+            return poll;
         }
         self.check_aborted()?;
         let poll = write(self, cx);
+        self.state.alert.writer_waits = poll.is_pending();
         if let Poll::Ready(Err(e)) = &poll {
             if !self.is_closing() {
                 self.on_error(e);

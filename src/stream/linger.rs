@@ -21,6 +21,7 @@ use crate::{
     error::ShutdownError,
     foreign,
     policy::ClosePolicy,
+    wakers::is_same,
 };
 
 /// How long a reader in another task has to answer. One that is alive answers at its next turn; one
@@ -195,9 +196,7 @@ impl Linger {
 }
 
 fn is_reader(reader: Option<&Waker>, cx: &Context<'_>) -> bool {
-    // Compare clones: in release builds the vtable of an `Arc` waker may differ from that of its
-    // clones.
-    reader.is_some_and(|reader| reader.will_wake(&cx.waker().clone()))
+    reader.is_some_and(|reader| is_same(reader, cx))
 }
 
 /// Sends our `close_notify`, and reads while that is blocked if the stream lingers.

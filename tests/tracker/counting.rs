@@ -194,7 +194,7 @@ async fn a_reset_counts_by_whether_our_close_notify_had_been_sent() {
             (Close::Never, "reset"),
             (Close::AfterTheReset, "reset"),
             (Close::OneWayBeforeIt, "reset after close_notify"),
-            (Close::Bidirectional, "reset after close_notify"),
+            (Close::Bidirectional, "reset"),
             (Close::Lingering, "reset after close_notify"),
         ] {
             let tracker = CloseTracker::new();

@@ -3,12 +3,15 @@
 use std::{
     fmt, io, mem,
     pin::Pin,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 use tokio::io::AsyncWrite;
 
-use self::{records::Records, tasks::Tasks};
+use self::{
+    records::Records,
+    tasks::{Task, Tasks},
+};
 use super::{Failure, Received, Session};
 use crate::event::Role;
 
@@ -270,13 +273,39 @@ impl<IO> Gate<IO> {
         }
     }
 
-    /// Returns what wakes the task of `cx` and the writer, if `cx` is a reader's and the writer waits
-    /// in another task.
-    fn waker_of_both(&self, cx: &Context<'_>) -> Option<Waker> {
+    /// Names the task whose close waits for something to be read.
+    pub(super) fn set_reading_writer(&mut self, cx: &Context<'_>) {
+        self.tasks.set_reading_writer(cx);
+    }
+
+    /// Something was read.
+    pub(super) fn wake_reading_writer(&mut self) {
+        self.tasks.wake_reading_writer();
+    }
+
+    /// Who writes, if the library does.
+    fn writing_task(&self) -> Task {
         match self.receives && !self.sends {
-            true => self.tasks.with_writer(cx),
-            false => None,
+            true => Task::Reader,
+            false => Task::Writer,
         }
+    }
+
+    /// Who reads, if the library does.
+    fn reading_task(&self) -> Task {
+        match self.sends {
+            true => Task::Writer,
+            false => Task::Reader,
+        }
+    }
+
+    fn enqueue(&mut self, bytes: &[u8]) {
+        // Else a slow transport would have all kept that it has ever taken.
+        if self.written > self.queued() {
+            self.queue.drain(..self.written);
+            self.written = 0;
+        }
+        self.queue.extend_from_slice(bytes);
     }
 }
 
@@ -289,12 +318,17 @@ impl<IO: AsyncWrite + Unpin> Gate<IO> {
     /// Writes all that is queued, and flushes the transport.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_shorten(cx, 0))?;
-        if let Some(both) = self.waker_of_both(cx) {
-            return Pin::new(self.get_mut()).poll_flush(&mut Context::from_waker(&both));
-        }
-        let poll = Pin::new(self.get_mut()).poll_flush(cx);
+        let task = self.writing_task();
+        let mut poll = Pin::new(self.get_mut()).poll_flush(cx);
         if poll.is_pending() {
-            self.tasks.set_writer(cx);
+            self.blocked = true;
+            if let Some(both) = self.tasks.who_write(task, cx) {
+                let mut cx = Context::from_waker(&both);
+                poll = Pin::new(self.get_mut()).poll_flush(&mut cx);
+            }
+            if task == Task::Writer {
+                self.tasks.set_writer(cx);
+            }
         }
         poll
     }
@@ -308,39 +342,44 @@ impl<IO: AsyncWrite + Unpin> Gate<IO> {
         }
     }
 
-    /// Writes until at most `most` bytes are queued, for a task that writes. One that reads, and has
-    /// to write for it, does not take the place of the writer.
+    /// Writes until at most `most` bytes are queued.
     fn poll_shorten(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
         if let Some(e) = self.write_error.take() {
             return Poll::Ready(Err(e));
         }
-        if let Some(both) = self.waker_of_both(cx) {
-            let before = self.queued();
-            let poll = self.poll_write_queue(&mut Context::from_waker(&both), most);
-            self.blocked |= poll.is_pending();
-            if self.queued() < before || matches!(poll, Poll::Ready(Err(_))) {
+        let task = self.writing_task();
+        let before = self.queued();
+        let poll = self.poll_write_queue(cx, task, most);
+        self.blocked |= poll.is_pending();
+        match task {
+            Task::Writer if poll.is_pending() => self.tasks.set_writer(cx),
+            Task::Writer => self.tasks.forget_writer(),
+            Task::Reader if self.queued() < before || matches!(poll, Poll::Ready(Err(_))) => {
                 self.tasks.wake_writer();
             }
-            return poll;
+            Task::Reader => {}
         }
-        let poll = self.poll_write_queue(cx, most);
-        match poll {
-            Poll::Pending => {
-                self.blocked = true;
-                self.tasks.set_writer(cx);
-            }
-            Poll::Ready(_) => self.tasks.forget_writer(),
-        }
-        self.wake_reader(cx);
         poll
     }
 
-    fn poll_write_queue(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
+    fn poll_write_queue(
+        &mut self,
+        cx: &mut Context<'_>,
+        task: Task,
+        most: usize,
+    ) -> Poll<io::Result<()>> {
         while self.queued() > most {
             let (Some(io), queue) = (&mut self.io, &self.queue[self.written..]) else {
                 return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
             };
-            match ready!(Pin::new(io).poll_write(cx, queue))? {
+            let mut poll = Pin::new(&mut *io).poll_write(cx, queue);
+            if poll.is_pending() {
+                // The transport now remembers this task alone.
+                if let Some(both) = self.tasks.who_write(task, cx) {
+                    poll = Pin::new(io).poll_write(&mut Context::from_waker(&both), queue);
+                }
+            }
+            match ready!(poll)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 bytes => self.written += bytes,
             }
@@ -360,23 +399,13 @@ impl<IO: AsyncWrite + Unpin> Gate<IO> {
         if before == 0 {
             return;
         }
-        let poll = match self.tasks.with_writer(cx) {
-            Some(both) => self.poll_write_queue(&mut Context::from_waker(&both), 0),
-            None => self.poll_write_queue(cx, 0),
-        };
-        if let Poll::Ready(Err(e)) = poll {
+        let task = self.reading_task();
+        if let Poll::Ready(Err(e)) = self.poll_write_queue(cx, task, 0) {
             self.write_error = Some(e);
         }
-        if self.queued() < before || self.write_error.is_some() {
+        let is_changed = self.queued() < before || self.write_error.is_some();
+        if is_changed && task == Task::Reader {
             self.tasks.wake_writer();
-        }
-    }
-
-    /// Lets a reader that waits write the queue too. A transport remembers one task that waits to
-    /// write; it has just become `cx`, which may never come back.
-    fn wake_reader(&mut self, cx: &Context<'_>) {
-        if self.queued() > 0 {
-            self.tasks.wake_reader(cx);
         }
     }
 

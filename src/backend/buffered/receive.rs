@@ -81,7 +81,11 @@ pub(in super::super) fn poll_receive<S: GatedStream>(
             }
             Poll::Pending
         }
-        Poll::Ready(Found::Bytes(Ok(bytes @ 1..))) => Poll::Ready(Ok(Received::Data(bytes))),
+        Poll::Ready(Found::Bytes(Ok(bytes @ 1..))) => {
+            // A close may wait until they were read.
+            tls.gate_mut().wake_reading_writer();
+            Poll::Ready(Ok(Received::Data(bytes)))
+        }
         Poll::Ready(Found::Bytes(result)) => Poll::Ready(end_of_session(tls, result, state)),
         Poll::Ready(Found::Other(result)) => Poll::Ready(result),
     }

@@ -18,6 +18,7 @@ pub(super) fn poll_shutdown<S: GatedStream>(
     state: &mut AlertState,
 ) -> Poll<Result<(), BackendError>> {
     let mut has_read_all = false;
+    let mut is_finished = false;
     loop {
         let error = match ready!(poll_alert(tls, cx)) {
             Ok(()) => {
@@ -46,8 +47,12 @@ pub(super) fn poll_shutdown<S: GatedStream>(
         match poll_receive(tls, cx, Plaintext::Keep, state) {
             Poll::Pending => has_read_all = true,
             Poll::Ready(Ok(Received::Data(_) | Received::Other)) => {}
+            Poll::Ready(Ok(_)) if !is_finished && !tls.is_handshaking() => is_finished = true,
             // The application, or a close that discards them, has to read what comes before.
-            Poll::Ready(Ok(Received::Full)) => return Poll::Pending,
+            Poll::Ready(Ok(Received::Full)) => {
+                tls.gate_mut().set_reading_writer(cx);
+                return Poll::Pending;
+            }
             // The handshake will not be finished.
             Poll::Ready(Ok(_)) => return Poll::Ready(Err(during_handshake(error))),
             Poll::Ready(Err(_)) if !tls.gate_mut().take_has_read() => {

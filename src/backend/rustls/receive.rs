@@ -53,8 +53,8 @@ pub(super) fn poll_receive<Data, IO: AsyncRead + AsyncWrite + Unpin>(
         (ReadEnd::Blocked, _) => return Poll::Pending,
         (end, read) => return Poll::Ready(end_of_read(tls, state, end, read)),
     }
-    // What a writer may be waiting for with its waker, which must not be replaced by a reader's.
-    let had_queue = tls.wants_write();
+    // Then the transport remembers a writer, which must not be replaced by a reader.
+    let writer_waits = state.writer_waits || tls.wants_write();
     let processed = process(tls);
     if matches!(state.alert, Alert::Unflushed | Alert::Sent) {
         // Whatever rustls answers, even if it has failed.
@@ -64,7 +64,7 @@ pub(super) fn poll_receive<Data, IO: AsyncRead + AsyncWrite + Unpin>(
         Ok(io_state) => io_state,
         Err(e) => {
             let keeps = matches!(plaintext, Plaintext::Keep);
-            if !keeps && state.alert == Alert::Unqueued && !had_queue {
+            if !keeps && state.alert == Alert::Unqueued && !writer_waits {
                 // The fatal alert, if there is room for it: as tokio-rustls does.
                 let _ = send::poll_write_queue(tls, io, cx);
             }

@@ -78,6 +78,8 @@ fn poll_queue_alert<Data, IO: AsyncWrite + Unpin>(
         // By an earlier call of the application, or by rustls in place of a part of `last`, where
         // the keys of TLS 1.2 are used up.
         state.alert = queued(Look::at(tls).bytes);
+        // Another call with them comes too late.
+        state.last_queued = false;
         return Poll::Ready(Err(BackendError::Tls(TlsError::new(
             "the session was closed before all of the last data were sent",
             None,

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{
     super::{super::end_of_transport, Received},
     Gate, LIBRARY_LIMIT, Writes,
+    tasks::Task,
 };
 use crate::event::Role;
 
@@ -30,23 +31,23 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> AsyncRead for Gate<IO> {
         }
         this.write_while_reading(cx);
         let before = buf.filled().len();
+        let task = this.reading_task();
         let Some(io) = &mut this.io else {
             return Poll::Ready(Ok(()));
         };
-        let both = match this.sends {
-            true => this.tasks.with_reader(cx),
-            false => this.tasks.with_reading_writer(cx),
-        };
-        let poll = match &both {
-            Some(both) => Pin::new(io).poll_read(&mut Context::from_waker(both), buf),
-            None => Pin::new(io).poll_read(cx, buf),
-        };
-        match (poll.is_pending(), this.sends) {
-            (true, true) => this.tasks.set_reading_writer(cx),
-            (true, false) => this.tasks.set_reader(cx),
+        let mut poll = Pin::new(&mut *io).poll_read(cx, buf);
+        if poll.is_pending() {
+            // The transport now remembers this task alone.
+            if let Some(both) = this.tasks.who_read(task, cx) {
+                poll = Pin::new(io).poll_read(&mut Context::from_waker(&both), buf);
+            }
+        }
+        match (poll.is_pending(), task) {
+            (true, Task::Writer) => this.tasks.set_reading_writer(cx),
+            (true, Task::Reader) => this.tasks.set_reader(cx),
             // What has come may be for the other.
-            (false, true) => this.tasks.wake_reader(cx),
-            (false, false) => this.tasks.wake_reading_writer(),
+            (false, Task::Writer) => this.tasks.wake_reader(cx),
+            (false, Task::Reader) => this.tasks.wake_reading_writer(),
         }
         match &poll {
             Poll::Pending => this.blocked = true,
@@ -86,7 +87,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Gate<IO> {
         let role = *this.role.get_or_insert(Role::Client);
         match this.writes {
             Writes::Through if this.queues_answer() => {
-                this.queue.extend_from_slice(buf);
+                this.enqueue(buf);
                 return Poll::Ready(Ok(buf.len()));
             }
             Writes::Through => {
@@ -95,17 +96,13 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Gate<IO> {
                 this.refused = false;
             }
             Writes::Queued => {
-                this.queue.extend_from_slice(buf);
+                this.enqueue(buf);
                 return Poll::Ready(Ok(buf.len()));
             }
             Writes::Discarded => return Poll::Ready(Ok(buf.len())),
         }
         this.records.write(buf, role);
-        match this.waker_of_both(cx) {
-            Some(both) => this.write_through(&mut Context::from_waker(&both), buf),
-            None => this.write_through(cx, buf),
-        }
-        this.wake_reader(cx);
+        this.write_through(cx, buf);
         Poll::Ready(Ok(buf.len()))
     }
 
@@ -114,11 +111,14 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Gate<IO> {
         match this.writes {
             // A caller that closes flushes, and needs to know whether that has failed.
             Writes::Queued => Poll::Ready(Ok(())),
-            // The library flushes an answer. A failure must not end the read.
-            _ if this.receives => this.poll_send(cx).map(|sent| {
-                this.write_error = sent.err();
-                Ok(())
-            }),
+            // The library flushes an answer. It must neither fail nor wait for that: a library that
+            // has to wait takes itself to be in a handshake.
+            _ if this.receives || this.sends => {
+                if let Poll::Ready(Err(e)) = this.poll_send(cx) {
+                    this.write_error = Some(e);
+                }
+                Poll::Ready(Ok(()))
+            }
             Writes::Through | Writes::Discarded => this.poll_send(cx),
         }
     }
@@ -147,9 +147,10 @@ impl<IO: AsyncWrite + Unpin> Gate<IO> {
             }
         }
         // Whole, or the library would keep a part.
-        self.queue.extend_from_slice(rest);
+        self.enqueue(rest);
         if self.write_error.is_none() {
-            if let Poll::Ready(Err(e)) = self.poll_write_queue(cx, 0) {
+            let task = self.writing_task();
+            if let Poll::Ready(Err(e)) = self.poll_write_queue(cx, task, 0) {
                 self.write_error = Some(e);
             }
         }

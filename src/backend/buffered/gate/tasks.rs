@@ -1,12 +1,18 @@
 //! The tasks that wait for the transport of a `Gate`.
 
-use std::{
-    sync::Arc,
-    task::{Context, Wake, Waker},
-};
+use std::task::{Context, Waker};
+
+use crate::wakers::{both, is_same};
+
+/// Who uses the TLS stream. A library also writes in a read, and reads in a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Reader,
+    Writer,
+}
 
 /// A transport remembers one task that waits to read and one that waits to write. Each may be the
-/// reader or the writer of the TLS stream: a library also writes in a read, and reads in a write.
+/// reader or the writer of the TLS stream.
 #[derive(Default)]
 pub(super) struct Tasks {
     /// Of the last read that had to wait.
@@ -54,45 +60,20 @@ impl Tasks {
         }
     }
 
-    /// Returns what wakes a reader and the writer, where that is another task: the reader may stop
-    /// to poll, and the writer waits for the transport all the same.
-    pub(super) fn with_writer(&self, reader: &Context<'_>) -> Option<Waker> {
-        both(reader, self.writer.as_ref())
+    /// Returns what wakes the task that writes and the other, which may wait for the transport to
+    /// take more, or is to send what is queued once the task that has written does not come back.
+    pub(super) fn who_write(&self, task: Task, cx: &Context<'_>) -> Option<Waker> {
+        match task {
+            Task::Reader => both(cx, self.writer.as_ref()),
+            Task::Writer => both(cx, self.reader.as_ref()),
+        }
     }
 
-    /// Returns what wakes a writer that reads and the reader, where that is another task.
-    pub(super) fn with_reader(&self, writer: &Context<'_>) -> Option<Waker> {
-        both(writer, self.reader.as_ref())
-    }
-
-    /// Returns what wakes a reader and a writer that waits for something to read, where that is
-    /// another task.
-    pub(super) fn with_reading_writer(&self, reader: &Context<'_>) -> Option<Waker> {
-        both(reader, self.reading_writer.as_ref())
-    }
-}
-
-fn both(cx: &Context<'_>, other: Option<&Waker>) -> Option<Waker> {
-    let other = other.filter(|other| !is_same(other, cx))?;
-    let both = Both(cx.waker().clone(), other.clone());
-    Some(Arc::new(both).into())
-}
-
-/// Compares clones: in release builds the vtable of an `Arc` waker may differ from that of its
-/// clones.
-fn is_same(waker: &Waker, cx: &Context<'_>) -> bool {
-    waker.will_wake(&cx.waker().clone())
-}
-
-struct Both(Waker, Waker);
-
-impl Wake for Both {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.wake_by_ref();
-        self.1.wake_by_ref();
+    /// Returns what wakes the task that reads and the other, if that waits for something to read.
+    pub(super) fn who_read(&self, task: Task, cx: &Context<'_>) -> Option<Waker> {
+        match task {
+            Task::Reader => both(cx, self.reading_writer.as_ref()),
+            Task::Writer => both(cx, self.reader.as_ref()),
+        }
     }
 }
