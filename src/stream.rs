@@ -11,6 +11,7 @@ mod close_unused;
 mod closing;
 mod framing;
 mod handle;
+mod handshake_tasks;
 pub(crate) mod into_transport;
 mod io;
 pub(crate) mod linger;
@@ -20,12 +21,13 @@ mod wrapped;
 
 use self::{
     close_unused::CloseUnused,
+    handshake_tasks::HandshakeTasks,
     linger::{Bounds, Linger},
     wrapped::Wrapped,
 };
 use crate::{
     backend::{Alert, PlainStream},
-    close::progress::CloseState,
+    close::close_state::CloseState,
     closed::Closed,
     policy::ClosePolicy,
     shutdown_ext::ShutdownExt,
@@ -114,6 +116,8 @@ struct Extras<S> {
     record: Option<CloseRecord>,
     /// Closes the stream if it is dropped unused.
     close_unused: Option<CloseUnused<S>>,
+    /// Who waits for the handshake behind early data.
+    handshake: Option<Box<HandshakeTasks>>,
     /// Why `shutdown()` could not close our side.
     failure: Option<std::io::Error>,
 }
@@ -124,6 +128,7 @@ impl<S> Default for Extras<S> {
             linger: None,
             record: None,
             close_unused: None,
+            handshake: None,
             failure: None,
         }
     }

@@ -73,7 +73,7 @@ impl Exchange {
         }
     }
 
-    /// An earlier call has made our `close_notify`: nobody knows who was first.
+    /// An earlier call has made our `close_notify`: who was first is not known.
     pub(super) fn on_made_before(&mut self) {
         self.peer_first = false;
     }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{
+    close_state::CloseState,
     exchange::Exchange,
     machine::{Action, Done, Goal, Machine},
 };
@@ -26,40 +27,6 @@ mod tests;
 const SLEEPING_TURNS: u8 = 64;
 
 const DEFAULT_DISCARD_LIMIT: u64 = 16 * 1024 * 1024;
-
-/// What is known of the close of one connection from one call to the next.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CloseState {
-    pub(crate) alert: AlertState,
-    pub(crate) exchange: Exchange,
-}
-
-impl CloseState {
-    pub(crate) const NEW: Self = Self {
-        alert: AlertState {
-            alert: Alert::Unqueued,
-            made_before: false,
-            writer_waits: false,
-            last_queued: false,
-            peer_closed: false,
-            failed: false,
-            handshaking: false,
-            transport: crate::backend::TransportEnd::Unknown,
-            wrapped: false,
-        },
-        exchange: Exchange::NEW,
-    };
-}
-
-impl CloseState {
-    /// The peer has ended its side, as a call that does not close has found.
-    pub(crate) fn on_peer_closed(&mut self, how: PeerClose) {
-        if self.alert.has_left() {
-            self.exchange.on_alert_left();
-        }
-        self.exchange.on_peer_closed(how);
-    }
-}
 
 /// Result of the fast path of a poll.
 enum FirstSteps {

@@ -7,8 +7,9 @@ use crate::state::PeerClose;
 use crate::{
     backend::Backend,
     close::{
+        close_state::CloseState,
         machine::{Done, Goal},
-        progress::{CloseState, Progress},
+        progress::Progress,
     },
     error::ShutdownError,
     state::ShutdownState,

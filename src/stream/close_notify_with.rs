@@ -36,7 +36,7 @@ impl<'a, S> CloseNotifyWith<'a, S> {
 
     /// Sets how long the whole call may take. Defaults to 5 seconds.
     ///
-    /// The clock starts where the call has to wait. Zero tries once and waits for nothing.
+    /// The clock starts where the call has to wait. Zero waits for nothing.
     pub fn deadline(mut self, after: Duration) -> Self {
         self.call.set_deadline(Some(after));
         self

@@ -8,6 +8,7 @@ use std::{
 use super::{
     GracefulStream,
     close_notify_with::CloseNotifyWith,
+    handshake_tasks::Task,
     io::{aborted, write_after_close},
 };
 use crate::{
@@ -82,6 +83,32 @@ impl<S: PlainStream> GracefulStream<S> {
     /// Polls a close, and writes down what has happened.
     #[inline]
     pub(super) fn poll_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: &mut Progress,
+        goal: Goal,
+        last: &[u8],
+    ) -> Poll<Result<Done, ShutdownError>> {
+        let waited = self.closes_behind_handshake();
+        let both = match waited {
+            true => self.both_tasks(Task::Closer, cx),
+            false => None,
+        };
+        let poll = match both {
+            Some(both) => {
+                let mut cx = Context::from_waker(&both);
+                self.poll_close_step(&mut cx, progress, goal, last)
+            }
+            None => self.poll_close_step(cx, progress, goal, last),
+        };
+        if waited || self.closes_behind_handshake() {
+            self.on_handshake_poll(Task::Closer, poll.is_pending(), cx);
+        }
+        poll
+    }
+
+    #[inline]
+    fn poll_close_step(
         &mut self,
         cx: &mut Context<'_>,
         progress: &mut Progress,

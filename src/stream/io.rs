@@ -9,7 +9,7 @@ use std::{
 
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{GracefulStream, ShutdownStep, linger};
+use super::{GracefulStream, ShutdownStep, handshake_tasks::Task, linger};
 use crate::{
     backend::{Alert, Backend, BackendError, PlainStream, Plaintext, Received, peer_close_of},
     close::{machine::Goal, progress::Progress},
@@ -119,10 +119,13 @@ impl<S: PlainStream> GracefulStream<S> {
         cx: &mut Context<'_>,
         plaintext: Plaintext<'_, '_>,
     ) -> Poll<io::Result<Option<usize>>> {
-        let received = ready!(
-            self.stream
-                .poll_receive(cx, plaintext, &mut self.state.alert)
-        );
+        let received = match self.closes_behind_handshake() {
+            true => ready!(self.poll_receive_beside_close(cx, plaintext)),
+            false => {
+                let alert = &mut self.state.alert;
+                ready!(self.stream.poll_receive(cx, plaintext, alert))
+            }
+        };
         Poll::Ready(match received {
             Ok(Received::Data(bytes)) => Ok(Some(bytes)),
             Ok(Received::Other | Received::Full) => Ok(None),
@@ -131,6 +134,26 @@ impl<S: PlainStream> GracefulStream<S> {
             Err(BackendError::Tls(e)) => Err(ShutdownError::Tls(e).into()),
             Err(BackendError::Handshaking) => Err(ShutdownError::Handshaking.into()),
         })
+    }
+
+    /// Receives while our close waits for the handshake, which this may finish.
+    #[cold]
+    fn poll_receive_beside_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        plaintext: Plaintext<'_, '_>,
+    ) -> Poll<Result<Received, BackendError>> {
+        let both = self.both_tasks(Task::Reader, cx);
+        let alert = &mut self.state.alert;
+        let poll = match both {
+            Some(both) => {
+                let mut cx = Context::from_waker(&both);
+                self.stream.poll_receive(&mut cx, plaintext, alert)
+            }
+            None => self.stream.poll_receive(cx, plaintext, alert),
+        };
+        self.on_handshake_poll(Task::Reader, poll.is_pending(), cx);
+        poll
     }
 
     /// The peer has ended its side.

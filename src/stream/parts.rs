@@ -57,6 +57,7 @@ macro_rules! from_one_side {
                         linger: extras.linger,
                         record: extras.record,
                         close_unused: extras.close_unused.map(|_| CloseUnused::new()),
+                        handshake: extras.handshake,
                         failure: extras.failure,
                     })
                 });

@@ -1,6 +1,9 @@
 //! What a library finds at a `Gate`, whatever it writes.
 
-use std::task::{Context, Poll, Waker};
+use std::{
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, duplex};
 use tokio_test::{assert_pending, assert_ready_ok, task::spawn};

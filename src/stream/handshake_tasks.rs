@@ -1,0 +1,67 @@
+//! Two tasks that wait for the same handshake.
+//!
+//! Early data leave the handshake open. A close has to finish it first; so has a reader, as the close
+//! may have been given up. The transport remembers one of them.
+
+use std::task::{Context, Waker};
+
+use crate::{backend::Alert, stream::GracefulStream, wakers::both};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Reader,
+    Closer,
+}
+
+/// The wakers of the last polls that had to wait.
+#[derive(Debug, Default)]
+pub(super) struct HandshakeTasks {
+    reader: Option<Waker>,
+    closer: Option<Waker>,
+}
+
+impl HandshakeTasks {
+    fn of(&mut self, task: Task) -> &mut Option<Waker> {
+        match task {
+            Task::Reader => &mut self.reader,
+            Task::Closer => &mut self.closer,
+        }
+    }
+}
+
+impl Task {
+    fn other(self) -> Self {
+        match self {
+            Self::Reader => Self::Closer,
+            Self::Closer => Self::Reader,
+        }
+    }
+}
+
+impl<S> GracefulStream<S> {
+    /// Returns `true` while our close waits for a handshake.
+    #[inline]
+    pub(super) fn closes_behind_handshake(&self) -> bool {
+        self.state.alert.alert == Alert::Waiting
+    }
+
+    /// Returns what wakes `task` and the other, if that waits.
+    #[cold]
+    pub(super) fn both_tasks(&mut self, task: Task, cx: &Context<'_>) -> Option<Waker> {
+        let tasks = self.extras.as_mut()?.handshake.as_mut()?;
+        both(cx, tasks.of(task.other()).as_ref())
+    }
+
+    /// A poll of `task` has ended, and has to wait for the handshake if it is `Pending`.
+    #[cold]
+    pub(super) fn on_handshake_poll(&mut self, task: Task, is_pending: bool, cx: &Context<'_>) {
+        let waits = self.closes_behind_handshake();
+        let is_finished = !waits || !self.state.alert.handshaking && task == Task::Reader;
+        let extras = self.extras.get_or_insert_default();
+        let tasks = extras.handshake.get_or_insert_default();
+        *tasks.of(task) = (is_pending && waits).then(|| cx.waker().clone());
+        if let Some(other) = tasks.of(task.other()).take_if(|_| is_finished) {
+            other.wake();
+        }
+    }
+}
