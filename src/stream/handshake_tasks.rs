@@ -5,7 +5,11 @@
 
 use std::task::{Context, Waker};
 
-use crate::{backend::Alert, stream::GracefulStream, wakers::both};
+use super::GracefulStream;
+use crate::{
+    backend::{Alert, PlainStream},
+    wakers::both,
+};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Task {
@@ -38,11 +42,11 @@ impl Task {
     }
 }
 
-impl<S> GracefulStream<S> {
+impl<S: PlainStream> GracefulStream<S> {
     /// Returns `true` while our close waits for a handshake.
     #[inline]
-    pub(super) fn closes_behind_handshake(&self) -> bool {
-        self.state.alert.alert == Alert::Waiting
+    pub(super) fn closes_behind_handshake(&mut self) -> bool {
+        self.state.alert.alert == Alert::Waiting && !self.is_established()
     }
 
     /// Returns what wakes `task` and the other, if that waits.
@@ -52,15 +56,23 @@ impl<S> GracefulStream<S> {
         both(cx, tasks.of(task.other()).as_ref())
     }
 
+    /// Returns `true` if the handshake is finished, or will not be.
+    pub(super) fn is_established(&mut self) -> bool {
+        if !self.is_established {
+            let status = self.stream.status(&self.state.alert);
+            self.is_established = !status.is_ok_and(|status| !status.established);
+        }
+        self.is_established
+    }
+
     /// A poll of `task` has ended, and has to wait for the handshake if it is `Pending`.
     #[cold]
     pub(super) fn on_handshake_poll(&mut self, task: Task, is_pending: bool, cx: &Context<'_>) {
         let waits = self.closes_behind_handshake();
-        let is_finished = !waits || !self.state.alert.handshaking && task == Task::Reader;
         let extras = self.extras.get_or_insert_default();
         let tasks = extras.handshake.get_or_insert_default();
         *tasks.of(task) = (is_pending && waits).then(|| cx.waker().clone());
-        if let Some(other) = tasks.of(task.other()).take_if(|_| is_finished) {
+        if let Some(other) = tasks.of(task.other()).take_if(|_| !waits) {
             other.wake();
         }
     }

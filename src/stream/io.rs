@@ -104,12 +104,7 @@ impl<S: PlainStream> GracefulStream<S> {
     /// nothing may be written any more, the read has to do that itself.
     #[inline]
     fn is_early(&mut self) -> bool {
-        if self.is_established || self.is_closing() {
-            return false;
-        }
-        let status = self.stream.status(&self.state.alert);
-        self.is_established = !status.is_ok_and(|status| !status.established);
-        !self.is_established
+        !self.is_established && !self.is_closing() && !self.is_established()
     }
 
     /// Takes one step towards something to read. `None` if there is nothing yet.
