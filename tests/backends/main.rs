@@ -14,6 +14,7 @@ mod observed;
 mod own_calls;
 mod pairs;
 mod programs;
+mod random_tasks;
 mod renegotiation;
 mod split;
 mod two_tasks;
