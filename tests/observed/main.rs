@@ -138,6 +138,20 @@ fn a_close_of_a_plain_stream_is_told_once() {
     }
 }
 
+/// It closes nothing.
+#[test]
+fn waiting_for_the_peer_on_a_plain_stream_is_not_told() {
+    for case in CASES {
+        let seen = observe(async {
+            let (mut ours, mut theirs) = case.duplex(4096).await;
+            theirs.shutdown().await.unwrap();
+            ours.peer_closed().await.unwrap();
+        });
+        assert!(seen.log.is_empty(), "{:?}", seen.log);
+        assert!(seen.counts.is_empty(), "{:?}", seen.counts);
+    }
+}
+
 #[test]
 fn a_graceful_stream_is_told_of_once_when_it_is_dropped() {
     for case in CASES {

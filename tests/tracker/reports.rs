@@ -13,8 +13,8 @@ use tokio::{
     time::{advance, sleep},
 };
 use tokio_tls_shutdown::{
-    CloseOutcome, ClosePolicy, CloseReport, CloseTracker, GracefulConnector, GracefulStream, Role,
-    ShutdownExt,
+    CloseOutcome, ClosePolicy, CloseReport, CloseTracker, GracefulConnector, GracefulStream,
+    RecordAligned, Role, ShutdownExt,
 };
 
 use crate::{
@@ -199,6 +199,23 @@ async fn the_duration_counts_from_the_beginning_of_the_call() {
         ours.close_notify().await.unwrap();
         drop(ours);
         assert_eq!(only(&reports).duration(), Some(Duration::from_secs(1)));
+    }
+}
+
+#[tokio::test]
+async fn plaintext_in_place_of_tls_is_a_failure() {
+    for case in CASES {
+        let (tracker, reports) = reporting();
+        let (ours, theirs) = duplex(4096);
+        let (ours, mut theirs) = case.pair(RecordAligned::new(ours), theirs).await;
+        let mut ours = GracefulStream::new(ours);
+        ours.track(&tracker);
+        theirs.get_mut().0.write_all(b"in plaintext").await.unwrap();
+        ours.read_u8().await.unwrap_err();
+        drop(ours);
+        let report = only(&reports);
+        assert_eq!(report.outcome(), CloseOutcome::Failed, "{case:?} {report}");
+        assert!(report.error().is_some());
     }
 }
 
