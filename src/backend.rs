@@ -74,7 +74,7 @@ pub(crate) struct AlertState {
     pub(crate) alert: Alert,
     /// The last write or flush of the application has had to wait.
     pub(crate) writer_waits: bool,
-    /// An earlier call has made the alert, of which nothing else is known.
+    /// Another call has made or sent the alert, of which nothing else is known.
     pub(crate) made_before: bool,
     /// The last application data of the close are queued.
     pub(crate) last_queued: bool,

@@ -163,6 +163,10 @@ pub(super) fn poll_send<S: GatedStream>(
         }
     }
     let gate = tls.gate_mut();
+    if matches!(state.alert, Alert::Queued(_)) && gate.queued() == 0 {
+        // On a plain stream, between two polls of the same progress, by another call.
+        state.made_before = true;
+    }
     if state.alert != Alert::Sent {
         let poll = gate.poll_send(cx);
         state.alert = alert_of(gate);

@@ -73,9 +73,10 @@ impl Exchange {
         }
     }
 
-    /// An earlier call has made our `close_notify`: who was first is not known.
+    /// Another call has made or sent our `close_notify`: it may have left, and who was first is not known.
     pub(super) fn on_made_before(&mut self) {
         self.peer_first = false;
+        self.alert_left = true;
     }
 
     /// The transport has taken all of our `close_notify`.

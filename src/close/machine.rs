@@ -240,7 +240,7 @@ impl Machine {
         self.exchange.on_sent();
     }
 
-    /// An earlier call has made our `close_notify`, of which nothing else is known.
+    /// Another call has made or sent our `close_notify`, of which nothing else is known.
     pub(crate) fn on_made_before(&mut self) {
         self.exchange.on_made_before();
     }

@@ -40,7 +40,8 @@ pub(super) fn poll_send<Data, IO: AsyncWrite + Unpin>(
     }
     while let Alert::Queued(left) = state.alert {
         if !tls.wants_write() {
-            // On a plain stream, between two polls of the same progress, by the application.
+            // On a plain stream, between two polls of the same progress, by another call.
+            state.made_before = true;
             state.alert = Alert::Unflushed;
             break;
         }
