@@ -1,19 +1,23 @@
 //! `GracefulStream`: what it refuses, what it remembers, what it costs.
 
-use std::io::{self, ErrorKind};
+use std::{
+    io::{self, ErrorKind},
+    sync::Arc,
+};
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     net::TcpStream,
 };
 use tokio_test::{assert_pending, assert_ready, assert_ready_err, assert_ready_ok, task::spawn};
 use tokio_tls_shutdown::{
-    CloseOnDrop, ClosePolicy, GracefulStream, PeerClose, ShutdownError, ShutdownExt, ShutdownState,
+    CloseOnDrop, ClosePolicy, GracefulAcceptor, GracefulConnector, GracefulStream, PeerClose,
+    ShutdownError, ShutdownExt, ShutdownState,
     tokio_rustls::{TlsStream, client, server},
 };
 
 use crate::support::{
-    CASES, Case, Forge, Rig, Role, Scripted, Step, Version, Wire, forge, poll_while_woken,
+    CASES, Case, Forge, Rig, Role, Scripted, Step, Version, Wire, forge, pair, poll_while_woken,
 };
 
 type Graceful = GracefulStream<TlsStream<Scripted>>;
@@ -632,5 +636,32 @@ fn the_poll_variants_answer_the_same_again() {
         let closed = poll();
         assert_eq!((closed.discarded(), closed.is_clean()), (6, true));
         assert_eq!(poll(), closed);
+    }
+}
+
+/// Code that takes either side gets all that is known of the close.
+#[tokio::test]
+async fn a_stream_of_one_side_becomes_one_of_either_side_and_keeps_its_close() {
+    async fn close<S>(mut stream: GracefulStream<S>) -> GracefulStream<TlsStream<DuplexStream>>
+    where
+        GracefulStream<S>: ShutdownExt,
+        GracefulStream<TlsStream<DuplexStream>>: From<GracefulStream<S>>,
+    {
+        stream.close_notify().await.unwrap();
+        let mut either = GracefulStream::<TlsStream<DuplexStream>>::from(stream);
+        assert_eq!(either.state(), ShutdownState::SENT);
+        let error = either.write(b"more").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        either
+    }
+
+    for case in CASES {
+        let (near, far) = duplex(4096);
+        let connector = GracefulConnector::new(Arc::new(case.client_config()));
+        let acceptor = GracefulAcceptor::new(Arc::new(case.server_config()));
+        let name = pair::name();
+        let (client, server) = tokio::join!(connector.connect(name, near), acceptor.accept(far));
+        let _open = close(client.unwrap()).await;
+        close(server.unwrap()).await;
     }
 }
