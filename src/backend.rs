@@ -90,6 +90,17 @@ pub(crate) struct AlertState {
     pub(crate) wrapped: bool,
 }
 
+impl Alert {
+    /// How far an alert has come that is queued, or was, with so many bytes left to write.
+    #[inline]
+    pub(crate) fn queued(bytes: usize) -> Self {
+        match bytes {
+            0 => Self::Unflushed,
+            bytes => Self::Queued(bytes),
+        }
+    }
+}
+
 impl AlertState {
     /// Returns `true` if the transport has taken all of our alert. The peer may answer it from here
     /// on, though it may not be flushed.

@@ -169,19 +169,11 @@ pub(super) fn poll_send<S: GatedStream>(
     }
     if state.alert != Alert::Sent {
         let poll = gate.poll_send(cx);
-        state.alert = alert_of(gate);
+        state.alert = Alert::queued(gate.queued());
         ready!(poll).map_err(BackendError::Transport)?;
         state.alert = Alert::Sent;
     }
     Poll::Ready(Ok(()))
-}
-
-/// How far our alert has come that is queued, or was.
-fn alert_of<IO>(gate: &Gate<IO>) -> Alert {
-    match gate.queued() {
-        0 => Alert::Unflushed,
-        bytes => Alert::Queued(bytes),
-    }
 }
 
 /// Has the library make records of `last` and of our `close_notify`.

@@ -89,25 +89,20 @@ impl<S: PlainStream> GracefulStream<S> {
         goal: Goal,
         last: &[u8],
     ) -> Poll<Result<Done, ShutdownError>> {
-        let waited = self.closes_behind_handshake();
-        let both = match waited {
-            true => self.both_tasks(Task::Closer, cx),
-            false => None,
-        };
-        let poll = match both {
-            Some(both) => {
-                let mut cx = Context::from_waker(&both);
-                self.poll_close_step(&mut cx, progress, goal, last)
-            }
-            None => self.poll_close_step(cx, progress, goal, last),
-        };
-        if waited || self.closes_behind_handshake() {
+        if self.closes_behind_handshake() {
+            return self.poll_for_both(Task::Closer, cx, |this, cx| {
+                this.poll_close_step(cx, progress, goal, last)
+            });
+        }
+        let poll = self.poll_close_step(cx, progress, goal, last);
+        if self.closes_behind_handshake() {
             self.on_handshake_poll(Task::Closer, poll.is_pending(), cx);
         }
         poll
     }
 
-    #[inline]
+    // Else the copy for a handshake would keep it out of nearly every close.
+    #[inline(always)]
     fn poll_close_step(
         &mut self,
         cx: &mut Context<'_>,

@@ -3,7 +3,7 @@
 //! Early data leave the handshake open. A close has to finish it first; so has a reader, as the close
 //! may have been given up. The transport remembers one of them.
 
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use super::GracefulStream;
 use crate::{
@@ -49,11 +49,22 @@ impl<S: PlainStream> GracefulStream<S> {
         self.state.alert.alert == Alert::Waiting && !self.is_established()
     }
 
-    /// Returns what wakes `task` and the other, if that waits.
+    /// Polls for `task` and for the other, if that waits for the handshake.
     #[cold]
-    pub(super) fn both_tasks(&mut self, task: Task, cx: &Context<'_>) -> Option<Waker> {
-        let tasks = self.extras.as_mut()?.handshake.as_mut()?;
-        both(cx, tasks.of(task.other()).as_ref())
+    pub(super) fn poll_for_both<T>(
+        &mut self,
+        task: Task,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let tasks = self.extras.as_mut().and_then(|e| e.handshake.as_mut());
+        let waker = tasks.and_then(|tasks| both(cx, tasks.of(task.other()).as_ref()));
+        let poll = match waker {
+            Some(waker) => poll(self, &mut Context::from_waker(&waker)),
+            None => poll(self, cx),
+        };
+        self.on_handshake_poll(task, poll.is_pending(), cx);
+        poll
     }
 
     /// Returns `true` if the handshake is finished, or will not be.

@@ -115,7 +115,11 @@ impl<S: PlainStream> GracefulStream<S> {
         plaintext: Plaintext<'_, '_>,
     ) -> Poll<io::Result<Option<usize>>> {
         let received = match self.closes_behind_handshake() {
-            true => ready!(self.poll_receive_beside_close(cx, plaintext)),
+            // Which this may finish.
+            true => ready!(self.poll_for_both(Task::Reader, cx, |this, cx| {
+                let alert = &mut this.state.alert;
+                this.stream.poll_receive(cx, plaintext, alert)
+            })),
             false => {
                 let alert = &mut self.state.alert;
                 ready!(self.stream.poll_receive(cx, plaintext, alert))
@@ -129,26 +133,6 @@ impl<S: PlainStream> GracefulStream<S> {
             Err(BackendError::Tls(e)) => Err(ShutdownError::Tls(e).into()),
             Err(BackendError::Handshaking) => Err(ShutdownError::Handshaking.into()),
         })
-    }
-
-    /// Receives while our close waits for the handshake, which this may finish.
-    #[cold]
-    fn poll_receive_beside_close(
-        &mut self,
-        cx: &mut Context<'_>,
-        plaintext: Plaintext<'_, '_>,
-    ) -> Poll<Result<Received, BackendError>> {
-        let both = self.both_tasks(Task::Reader, cx);
-        let alert = &mut self.state.alert;
-        let poll = match both {
-            Some(both) => {
-                let mut cx = Context::from_waker(&both);
-                self.stream.poll_receive(&mut cx, plaintext, alert)
-            }
-            None => self.stream.poll_receive(cx, plaintext, alert),
-        };
-        self.on_handshake_poll(Task::Reader, poll.is_pending(), cx);
-        poll
     }
 
     /// The peer has ended its side.
@@ -207,14 +191,12 @@ impl<S: PlainStream> GracefulStream<S> {
         cx: &mut Context<'_>,
         write: impl FnOnce(&mut Self, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if self.extras.is_none() {
-            let poll = write(self, cx);
-            self.state.alert.writer_waits = poll.is_pending();
-            return poll;
-        }
         self.check_aborted()?;
         let poll = write(self, cx);
         self.state.alert.writer_waits = poll.is_pending();
+        if self.extras.is_none() {
+            return poll;
+        }
         if let Poll::Ready(Err(e)) = &poll {
             if !self.is_closing() {
                 self.on_error(e);

@@ -11,11 +11,15 @@ use tokio_test::task::{Spawn, spawn};
 use tokio_tls_shutdown::GracefulStream;
 
 use crate::{
-    libraries::{NativeTls, Openssl, Rustls, S2n},
+    libraries::S2n,
     library::Library,
-    scenarios::{Tls, rig, runtime},
-    support::{CASES, Case, Peer, Step, Version, Wire},
+    scenarios::{Tls, rig},
+    support::{Case, Peer, Step, Version, Wire},
 };
+
+scenarios! {
+    no_task_is_lost_or_spins,
+}
 
 /// How often a task may be woken in a row and find nothing to do.
 const IDLE: usize = 30;
@@ -272,46 +276,21 @@ fn run<L: Library>(case: Case, seed: u64, setting: Setting) -> Result<(), String
     run.finish()
 }
 
-fn scripts<L: Library>() {
-    let runtime = runtime();
-    let _entered = runtime.enter();
+fn no_task_is_lost_or_spins<L: Library>(case: Case) {
     let runs = env::var("RANDOM_TASKS_RUNS").map_or(10, |runs| runs.parse().unwrap());
-    for case in CASES.into_iter().filter(|case| L::speaks(*case)) {
-        for (flushes_block, key_updates) in
-            [(false, false), (false, true), (true, false), (true, true)]
-        {
-            if key_updates && !case.is_tls13() {
-                continue;
-            }
-            let setting = Setting {
-                flushes_block,
-                key_updates,
-            };
-            for seed in 0..runs {
-                if let Err(e) = run::<L>(case, seed, setting) {
-                    panic!("{} {case:?} {setting:?} seed {seed}: {e}", L::NAME);
-                }
+    for (flushes_block, key_updates) in [(false, false), (false, true), (true, false), (true, true)]
+    {
+        if key_updates && !case.is_tls13() {
+            continue;
+        }
+        let setting = Setting {
+            flushes_block,
+            key_updates,
+        };
+        for seed in 0..runs {
+            if let Err(e) = run::<L>(case, seed, setting) {
+                panic!("{} {case:?} {setting:?} seed {seed}: {e}", L::NAME);
             }
         }
     }
-}
-
-#[test]
-fn no_task_is_lost_or_spins_over_rustls() {
-    scripts::<Rustls>();
-}
-
-#[test]
-fn no_task_is_lost_or_spins_over_openssl() {
-    scripts::<Openssl>();
-}
-
-#[test]
-fn no_task_is_lost_or_spins_over_native_tls() {
-    scripts::<NativeTls>();
-}
-
-#[test]
-fn no_task_is_lost_or_spins_over_s2n() {
-    scripts::<S2n>();
 }

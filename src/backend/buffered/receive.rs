@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{
     super::{Alert, AlertState, BackendError, Plaintext, Received, is_gone},
-    GatedStream, alert_of, failed,
+    GatedStream, failed,
     gate::Gate,
 };
 use crate::error::TlsError;
@@ -94,7 +94,7 @@ pub(in super::super) fn poll_receive<S: GatedStream>(
 /// Receiving may have written the rest of our alert.
 fn on_written<IO>(gate: &Gate<IO>, state: &mut AlertState) {
     if let Alert::Queued(_) = state.alert {
-        state.alert = alert_of(gate);
+        state.alert = Alert::queued(gate.queued());
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn poll_send<Data, IO: AsyncWrite + Unpin>(
         }
         let written =
             ready!(poll_write_start(tls, io, cx, left)).map_err(BackendError::Transport)?;
-        state.alert = queued(left.saturating_sub(written));
+        state.alert = Alert::queued(left.saturating_sub(written));
     }
     if state.alert == Alert::Unflushed {
         drop_queue(tls);
@@ -78,7 +78,7 @@ fn poll_queue_alert<Data, IO: AsyncWrite + Unpin>(
     if state.last_queued && !adds_close_notify(tls) {
         // By an earlier call of the application, or by rustls in place of a part of `last`, where
         // the keys of TLS 1.2 are used up.
-        state.alert = queued(Look::at(tls).bytes);
+        state.alert = Alert::queued(Look::at(tls).bytes);
         // Another call with them comes too late.
         state.last_queued = false;
         return Poll::Ready(Err(BackendError::Tls(TlsError::new(
@@ -97,7 +97,7 @@ fn poll_queue_alert<Data, IO: AsyncWrite + Unpin>(
     state.made_before = waiting > 0 && Look::at(tls).chunks == waiting;
     let poll = poll_write_queue(tls, io, cx);
     // Counted only now, because mostly the first write takes everything.
-    state.alert = queued(Look::at(tls).bytes);
+    state.alert = Alert::queued(Look::at(tls).bytes);
     poll.map_ok(drop).map_err(BackendError::Transport)
 }
 
@@ -132,7 +132,7 @@ pub(super) fn poll_write_tls12<Data, IO: AsyncWrite + Unpin>(
         write_chunks(io, cx, chunks)
     }));
     if end == Some(ALERT) {
-        state.alert = queued(Look::at(tls).bytes);
+        state.alert = Alert::queued(Look::at(tls).bytes);
         return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
     }
     let mut poll = poll_of(written);
@@ -210,13 +210,6 @@ pub(super) fn drop_queue<Data>(tls: &mut ConnectionCommon<Data>) {
     while tls.wants_write() {
         // A sink takes all that it is given.
         let _ = tls.write_tls(&mut io::sink());
-    }
-}
-
-fn queued(bytes: usize) -> Alert {
-    match bytes {
-        0 => Alert::Unflushed,
-        bytes => Alert::Queued(bytes),
     }
 }
 
